@@ -1,0 +1,133 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "weir/result.h"
+#include "weir/type_ops.h"
+
+namespace weir {
+
+/// Groups the entries of one state of one key: the window a value belongs to, say. States that
+/// are not scoped further use kNoNamespace.
+using StateNamespace = std::int64_t;
+inline constexpr StateNamespace kNoNamespace = 0;
+
+/// What a keyed state holds.
+struct StateTableDescriptor {
+  std::string name;  ///< unique within its operator
+  const TypeOps* key = nullptr;
+  const TypeOps* value = nullptr;
+  /// Copied into a value when its entry is created; null = default-constructed.
+  std::shared_ptr<const void> initial_value;
+};
+
+/// A run of keys of one type: key i starts at `data + i * stride` and hashes to `hashes[i]`
+/// (key_hash.h).
+struct KeyColumn {
+  const std::byte* data = nullptr;
+  std::size_t stride = 0;
+  const std::uint32_t* hashes = nullptr;
+  std::size_t count = 0;
+};
+
+/// The keyed state of one name in one subtask: (namespace, key) -> value. Owned by a state backend
+/// and used by one thread only.
+///
+/// Pointers to values stay valid until the next call that may create, erase or drop an entry.
+/// Whoever gets a writable pointer may write through it until then: the backend has already kept
+/// what a running snapshot still needs of the old value. A backend that fails (disk full, damaged
+/// file) remembers its first error, see KeyedStateBackend::status(), and answers as if the entry
+/// were absent.
+class StateTable {
+ public:
+  virtual ~StateTable() = default;
+
+  /// Finds or creates the entries of all keys in `column`; `values[i]` points to the value of key
+  /// i, ready to be written. All `count` pointers are valid together. Equal keys get equal
+  /// pointers.
+  virtual void upsert(StateNamespace ns, const KeyColumn& column, void** values) = 0;
+
+  /// The value to read, or null when there is none.
+  virtual const void* find(StateNamespace ns, const void* key, std::uint32_t hash) = 0;
+  /// The value to write, or null when there is none.
+  virtual void* find_for_update(StateNamespace ns, const void* key, std::uint32_t hash) = 0;
+  /// The value to write, created when absent.
+  virtual void* find_or_create(StateNamespace ns, const void* key, std::uint32_t hash) = 0;
+  /// True when there was an entry.
+  virtual bool erase(StateNamespace ns, const void* key, std::uint32_t hash) = 0;
+
+  /// Starts loading what find and upsert of these keys will touch. Changes nothing.
+  virtual void prefetch(StateNamespace ns, const KeyColumn& column) = 0;
+
+  /// Namespaces that have entries, ascending.
+  virtual std::vector<StateNamespace> namespaces() const = 0;
+  virtual std::size_t size(StateNamespace ns) const = 0;
+  /// Calls visit(key, hash, value) for every entry. `visit` must not change this table.
+  using Visitor = std::function<void(const void* key, std::uint32_t hash, const void* value)>;
+  virtual void for_each(StateNamespace ns, const Visitor& visit) = 0;
+  /// The same in runs of up to a few hundred entries: `keys[i]`, `hashes[i]`, `values[i]`.
+  using RunVisitor = std::function<void(std::size_t count, const void* const* keys,
+                                        const std::uint32_t* hashes, const void* const* values)>;
+  virtual void for_each_run(StateNamespace ns, const RunVisitor& visit) = 0;
+  /// Forgets all entries of a namespace, in a time that does not depend on their number.
+  virtual void drop_namespace(StateNamespace ns) = 0;
+};
+
+/// Event-time or processing-time timers of one operator in one subtask. A timer is (key,
+/// namespace, timestamp); registering it twice fires it once. Timers are keyed state.
+class TimerQueue {
+ public:
+  virtual ~TimerQueue() = default;
+  virtual void add(std::int64_t timestamp, StateNamespace ns, const void* key,
+                   std::uint32_t hash) = 0;
+  virtual void remove(std::int64_t timestamp, StateNamespace ns, const void* key,
+                      std::uint32_t hash) = 0;
+  /// Timestamp of the first timer, or kMaxTimestamp when there is none.
+  virtual std::int64_t next_timestamp() = 0;
+  struct Timer {
+    std::int64_t timestamp;
+    StateNamespace ns;
+    const void* key;  ///< valid until the next call
+    std::uint32_t hash;
+  };
+  /// Takes the first timer out if its timestamp is at most `now`. Order: by timestamp.
+  virtual bool pop(std::int64_t now, Timer& timer) = 0;
+  virtual std::size_t size() const = 0;
+};
+
+/// The keyed state of one operator in one subtask.
+class KeyedStateBackend {
+ public:
+  virtual ~KeyedStateBackend() = default;
+  /// Opens a state; restored entries are in it already. Errors: the name is taken by another key
+  /// or value type, or the restored schema does not fit.
+  virtual Result<StateTable*> open_table(StateTableDescriptor descriptor) = 0;
+  virtual Result<TimerQueue*> open_timers(std::string name, const TypeOps& key) = 0;
+  /// First failure of the backend; sticky.
+  virtual Status status() const = 0;
+};
+
+/// State of an operator that is not keyed: named lists of opaque items that are dealt out to the
+/// subtasks on restore.
+class OperatorStateBackend {
+ public:
+  enum class Redistribution {
+    kSplit,      ///< list state: every item goes to exactly one subtask
+    kUnion,      ///< union list state: every subtask gets all items
+    kBroadcast,  ///< every subtask holds an equal copy and gets one back
+  };
+  virtual ~OperatorStateBackend() = default;
+  /// Items restored for this subtask; empty on a first start.
+  virtual std::vector<std::string> restored(const std::string& name,
+                                            Redistribution redistribution) = 0;
+  /// Replaces the items that the next snapshot stores under `name`.
+  virtual void set(const std::string& name, Redistribution redistribution,
+                   std::vector<std::string> items) = 0;
+};
+
+}  // namespace weir

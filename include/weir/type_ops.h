@@ -1,0 +1,96 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "weir/codec.h"
+
+namespace weir {
+
+/// What compiled code needs to know of a type to hold, move and store its values: the erased side
+/// of record, key and state types. One instance per type, from type_ops<T>().
+struct TypeOps {
+  std::string_view name;
+  std::size_t size = 0;       ///< bytes
+  std::size_t alignment = 1;  ///< bytes
+  bool is_trivially_copyable = false;
+  /// The encoded form is the memory image.
+  bool encodes_raw = false;
+
+  void (*default_construct)(void* to) = nullptr;  ///< null if T has no default constructor
+  void (*copy_construct)(void* to, const void* from) = nullptr;
+  /// Moves the value to raw memory at `to` and destroys the one at `from`.
+  void (*relocate)(void* to, void* from) = nullptr;
+  void (*destroy)(void* object) = nullptr;
+  bool (*equals)(const void* a, const void* b) = nullptr;       ///< null if T has no ==
+  void (*encode)(const void* value, Encoder& out) = nullptr;    ///< null if T is not Encodable
+  void (*decode)(Decoder& in, void* value) = nullptr;           ///< `value` is a constructed T
+  std::string (*schema)() = nullptr;
+};
+
+namespace detail {
+
+template <class T>
+consteval std::string_view type_name() {
+  const std::string_view text = __PRETTY_FUNCTION__;
+  const std::size_t begin = text.find("T = ") + 4;
+  const std::size_t end = text.find_first_of(";]", begin);
+  return text.substr(begin, end - begin);
+}
+
+template <class T>
+TypeOps make_type_ops() {
+  TypeOps ops;
+  ops.name = type_name<T>();
+  ops.size = sizeof(T);
+  ops.alignment = alignof(T);
+  ops.is_trivially_copyable = std::is_trivially_copyable_v<T>;
+  if constexpr (std::is_default_constructible_v<T>) {
+    ops.default_construct = [](void* to) { ::new (to) T(); };
+  }
+  if constexpr (std::is_copy_constructible_v<T>) {
+    ops.copy_construct = [](void* to, const void* from) {
+      ::new (to) T(*static_cast<const T*>(from));
+    };
+  }
+  ops.relocate = [](void* to, void* from) {
+    T* source = static_cast<T*>(from);
+    ::new (to) T(std::move(*source));
+    source->~T();
+  };
+  ops.destroy = [](void* object) { static_cast<T*>(object)->~T(); };
+  if constexpr (std::equality_comparable<T>) {
+    ops.equals = [](const void* a, const void* b) {
+      return *static_cast<const T*>(a) == *static_cast<const T*>(b);
+    };
+  } else if constexpr (kEncodesRaw<T>) {
+    ops.equals = [](const void* a, const void* b) { return std::memcmp(a, b, sizeof(T)) == 0; };
+  }
+  if constexpr (Encodable<T> && std::is_default_constructible_v<T>) {
+    ops.encodes_raw = kEncodesRaw<T>;
+    ops.encode = [](const void* value, Encoder& out) {
+      Codec<T>::encode(*static_cast<const T*>(value), out);
+    };
+    ops.decode = [](Decoder& in, void* value) { Codec<T>::decode(in, *static_cast<T*>(value)); };
+    ops.schema = [] { return Codec<T>::schema(); };
+  }
+  return ops;
+}
+
+}  // namespace detail
+
+/// The operations of T; lives for ever.
+template <class T>
+const TypeOps& type_ops() {
+  static const TypeOps ops = detail::make_type_ops<T>();
+  return ops;
+}
+
+}  // namespace weir
