@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "state/snapshot.h"
+#include "weir/key_group.h"
+#include "weir/result.h"
+#include "weir/state_table.h"
+
+namespace weir::state {
+
+class HeapTable;
+class HeapTimerQueue;
+class SnapshotRestore;
+class SnapshotWriter;
+
+/// Keyed state of one operator in one subtask, in hash tables on the heap.
+///
+/// Life: construct, [restore], the operator opens its states, [finish_restore], run. One thread
+/// owns it. A snapshot is cooperative: start_snapshot() at the barrier costs O(tables), then the
+/// owner calls copy_slice() between batches until it says kDone or kFailed; whatever is written in
+/// between first has its barrier-time value copied. A snapshot holds every entry exactly once, as
+/// of the barrier.
+class HeapBackend final : public KeyedStateBackend {
+ public:
+  struct Options {
+    std::string owner;  ///< names the operator in errors
+    int max_parallelism = kDefaultMaxParallelism;
+    KeyGroupRange key_groups{0, kDefaultMaxParallelism - 1};
+  };
+  enum class CopyProgress {
+    kDone,     ///< no snapshot is being copied (any more): all parts were submitted
+    kMore,     ///< call again after the next batch
+    kWaiting,  ///< the sink has no room: call again later
+    kFailed,   ///< the sink failed; the snapshot is abandoned, the state is intact
+  };
+
+  explicit HeapBackend(Options options);
+  ~HeapBackend() override;
+
+  /// Takes this subtask's entries from state files of any old parallelism. Checks every byte of
+  /// every file before anything is used; states are decoded when they are opened.
+  /// REQUIRES: nothing was opened yet.
+  Status restore(std::vector<RestoreFile> files);
+  /// Reads what no open_* asked for into memory, so that later snapshots carry it on and a later
+  /// open_* finds it, and lets go of the files. Returns the names of those states.
+  Result<std::vector<std::string>> finish_restore();
+
+  Result<StateTable*> open_table(StateTableDescriptor descriptor) override;
+  Result<TimerQueue*> open_timers(std::string name, const TypeOps& key) override;
+  Status status() const override;
+
+  /// Starts a snapshot of the state as it is now. One that is still being copied is completed
+  /// first, without regard to room (see forced_completions()).
+  void start_snapshot(std::shared_ptr<SnapshotSink> sink);
+  /// Copies about `slots_max` table slots (about 1-4 ns each).
+  CopyProgress copy_slice(std::size_t slots_max = 8192);
+  /// Ends the running snapshot, if any, without a result; its sink is told.
+  void abandon_snapshot(Error reason);
+  bool is_copying() const { return writer_ != nullptr; }
+
+  /// Snapshots that a following barrier had to complete.
+  std::uint64_t forced_completions() const { return forced_completions_; }
+  /// Memory of all tables, pooled memory included; heap memory inside keys and values is not.
+  std::size_t memory_bytes() const;
+  std::uint64_t entry_count() const;
+
+ private:
+  struct OpenState;
+
+  Result<HeapTable*> open_heap_table(int kind, StateTableDescriptor descriptor);
+  CopyProgress copy(std::size_t slots_max, bool is_forced);
+  void end_snapshot();
+
+  Options options_;
+  Status status_;
+  std::uint32_t epoch_ = 1;
+  std::map<std::pair<int, std::string>, std::unique_ptr<OpenState>> states_;
+  std::unique_ptr<SnapshotRestore> restore_;
+  std::unique_ptr<SnapshotWriter> writer_;
+  std::uint64_t forced_completions_ = 0;
+};
+
+}  // namespace weir::state
