@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "io/file_system.h"
 #include "state/snapshot.h"
 #include "weir/key_group.h"
 #include "weir/result.h"
@@ -45,9 +46,10 @@ class HeapBackend final : public KeyedStateBackend {
   ~HeapBackend() override;
 
   /// Takes this subtask's entries from state files of any old parallelism. Checks every byte of
-  /// every file before anything is used; states are decoded when they are opened.
+  /// every file before anything is used; states are decoded when they are opened. `files` outlives
+  /// finish_restore().
   /// REQUIRES: nothing was opened yet.
-  Status restore(std::vector<RestoreFile> files);
+  Status restore(FileSystem& files, std::vector<RestoreFile> state_files);
   /// Reads what no open_* asked for into memory, so that later snapshots carry it on and a later
   /// open_* finds it, and lets go of the files. Returns the names of those states.
   Result<std::vector<std::string>> finish_restore();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ class MemoryOperatorState final : public OperatorStateBackend {
   };
   using Lists = std::map<std::string, List>;
 
+  explicit MemoryOperatorState(int subtask) : subtask_(subtask) {}
+
   /// What this subtask got of the checkpoint. REQUIRES: before the operator opens.
   void set_restored(Lists lists) { restored_ = std::move(lists); }
 
@@ -27,8 +30,9 @@ class MemoryOperatorState final : public OperatorStateBackend {
   void set(const std::string& name, Redistribution redistribution,
            std::vector<std::string> items) override;
 
-  /// What the next snapshot stores: all lists that were set, and restored lists that nobody asked
-  /// for or replaced, so that they are not lost.
+  /// What the next snapshot stores: all lists that were set, and restored lists that nobody
+  /// replaced, so that they are not lost. Of restored union lists only subtask 0 keeps a copy:
+  /// every subtask got all items, and they must not multiply.
   Lists snapshot() const;
   /// Names of restored lists that no restored() call asked for.
   std::vector<std::string> unclaimed() const;
@@ -36,7 +40,8 @@ class MemoryOperatorState final : public OperatorStateBackend {
  private:
   Lists restored_;
   Lists current_;
-  std::map<std::string, bool> claimed_;
+  std::set<std::string> claimed_;
+  int subtask_ = 0;
 };
 
 }  // namespace weir::state

@@ -1,72 +1,62 @@
 #pragma once
 
-#include <condition_variable>
-#include <cstdint>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "io/file_system.h"
 #include "state/snapshot.h"
 
 namespace weir::state {
 
-/// The bytes of a file being written, in order. Called on an I/O thread, may block.
-class SnapshotOutput {
- public:
-  virtual ~SnapshotOutput() = default;
-  virtual Status append(std::string_view bytes) = 0;
-  /// Makes the file durable. Nothing follows.
-  virtual Status close() = 0;
-  /// Removes what was written; the outcome does not matter.
-  virtual void discard() = 0;
-};
-
-/// A SnapshotSink that writes a file on I/O threads: parts wait in a queue, one job at a time
-/// drains it.
+/// A SnapshotSink that writes a state file on I/O threads: blocks wait in a queue, one job at a
+/// time drains it. A file that failed or was abandoned is removed.
 ///
-/// Threads: SnapshotSink's functions on the task thread, `run` and `on_done` as described.
+/// Threads: SnapshotSink's functions on one thread; `run` and `on_done` as described.
 class SnapshotFile final : public SnapshotSink, public std::enable_shared_from_this<SnapshotFile> {
  public:
   struct Options {
-    /// Executes a job on some I/O thread, soon. Called on the task thread.
+    /// Executes a job on some I/O thread, soon; must not drop it. Called on the task thread.
     std::function<void(std::function<void()> job)> run;
-    /// Called exactly once, on an I/O thread: the file is durable, or why it is not.
+    /// Called exactly once, on an I/O thread: the file's bytes are durable (its name is after
+    /// sync_directory), or why there is no file.
     std::function<void(Result<SnapshotFileInfo>)> on_done;
     /// Bytes that may wait to be written before has_room() says no.
     std::size_t in_flight_bytes_max = std::size_t{8} << 20;
   };
 
-  static std::shared_ptr<SnapshotFile> create(std::unique_ptr<SnapshotOutput> output,
-                                              Options options);
+  /// The file is created by the first job: nothing here blocks. `files` outlives the sink.
+  static std::shared_ptr<SnapshotFile> create(FileSystem& files, std::string path, Options options);
 
   bool has_room() override;
-  void submit(std::string part) override;
+  void submit(std::string payload) override;
   std::string recycle() override;
   void finish(std::uint64_t entries) override;
   void abandon(Error reason) override;
   bool has_failed() override;
 
  private:
-  SnapshotFile(std::unique_ptr<SnapshotOutput> output, Options options);
+  SnapshotFile(FileSystem& files, std::string path, Options options);
   void schedule();
   void drain();
-  void write_part(std::string& part);
+  Status write(const std::string& payload);
   void complete();
 
+  FileSystem& files_;
+  const std::string path_;
   const Options options_;
-  // Used by the one drain job only.
-  std::unique_ptr<SnapshotOutput> output_;
-  SnapshotFileInfo info_;
+  std::optional<BlockFileWriter> writer_;  ///< used by the one drain job only
 
-  std::mutex mutex_;  ///< guards all below
+  std::mutex mutex_;  ///< guards what follows
   std::deque<std::string> queue_;
   std::vector<std::string> free_;
   std::size_t in_flight_bytes_ = 0;
+  std::uint64_t entries_ = 0;
   std::optional<Error> error_;
   bool is_draining_ = false;
   bool is_ended_ = false;
