@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "weir/batch.h"
 #include "weir/key_group.h"
@@ -19,6 +20,9 @@ class Output {
   virtual ~Output() = default;
   /// Sends a non-empty batch; an empty one is dropped.
   virtual void emit(BatchPtr batch) = 0;
+  /// True when more would only be staged. Whoever has much to emit stops here and goes on in
+  /// Operator::resume().
+  virtual bool is_full() const = 0;
 };
 
 /// Where and as what an operator instance runs.
@@ -63,6 +67,13 @@ class Operator {
   /// The combined watermark of all inputs rose to `watermark`. Whatever this makes the operator
   /// emit leaves before the watermark itself, which the runtime forwards.
   virtual Status process_watermark(TimestampMs /*watermark*/) { return {}; }
+  /// True when the last call left work undone because the output was full. The runtime calls
+  /// resume(), and nothing else, until it is false again; only then does it forward a watermark.
+  virtual bool is_busy() const { return false; }
+  virtual Status resume() { return {}; }
+  /// Watermark of the restored checkpoint, before the first call of process_watermark: per key
+  /// group of this subtask, because after a rescale they may differ.
+  virtual void restore_watermarks(const std::vector<TimestampMs>& /*per_key_group*/) {}
   /// Processing time reached next_processing_time_timer().
   virtual Status process_time(TimestampMs /*now*/) { return {}; }
   virtual TimestampMs next_processing_time_timer() { return kMaxTimestamp; }

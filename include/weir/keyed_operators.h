@@ -1,0 +1,174 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "weir/collector.h"
+#include "weir/key_selector.h"
+#include "weir/process_function.h"
+
+/// The operators behind KeyedStream::process and KeyedStream::reduce.
+namespace weir::detail {
+
+template <class F>
+class KeyedProcessOperator final : public Operator {
+ public:
+  using K = typename F::KeyType;
+  using In = typename F::InputType;
+  using Out = typename F::OutputType;
+
+  KeyedProcessOperator(F function, std::shared_ptr<const KeySelector> keys,
+                       std::vector<std::string> side_outputs)
+      : function_(std::move(function)),
+        keys_(std::move(keys)),
+        scratch_(keys_->make_scratch()),
+        side_outputs_(std::move(side_outputs)) {}
+
+  Status open(OperatorContext& context) override {
+    context_ = &context;
+    timers_.emplace(context, current_);
+    WEIR_TRY(timers_->open(type_ops<K>()));
+    keyed_context_.emplace(context, *timers_, current_);
+    for (std::size_t i = 0; i < side_outputs_.size(); ++i) {
+      keyed_context_->add_side_output(side_outputs_[i], static_cast<int>(i));
+    }
+    collector_.emplace(context.output());
+    KeyedOpenContext<K> open_context(context, current_, side_outputs_);
+    function_.open(open_context);
+    return open_context.status();
+  }
+
+  void restore_watermarks(const std::vector<TimestampMs>& per_key_group) override {
+    // Timers at or before the lowest watermark have fired; the rest of the range follows.
+    TimestampMs lowest = kMaxTimestamp;
+    for (const TimestampMs watermark : per_key_group) {
+      lowest = std::min(lowest, watermark);
+    }
+    timers_->set_watermark(per_key_group.empty() ? kMinTimestamp : lowest);
+  }
+
+  Status process_batch(BatchPtr batch, int /*input*/) override {
+    const KeyColumn column = keys_->keys(*batch, *scratch_);
+    const auto records = std::as_const(*batch).template records<In>();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      current_ = {column.data + i * column.stride, column.hashes[i]};
+      keyed_context_->set_timestamp(batch->timestamps()[i]);
+      collector_->set_timestamp(batch->timestamps()[i]);
+      function_.F::process_element(records[i], *keyed_context_, *collector_);
+    }
+    flush();
+    return context_->keyed_state().status();
+  }
+
+  Status process_watermark(TimestampMs watermark) override {
+    timers_->set_watermark(watermark);
+    event_time_due_ = watermark;
+    return fire_due();
+  }
+  Status process_time(TimestampMs now) override {
+    processing_time_due_ = now;
+    return fire_due();
+  }
+  TimestampMs next_processing_time_timer() override {
+    return timers_->processing_time().next_timestamp();
+  }
+  bool is_busy() const override { return is_busy_; }
+  Status resume() override { return fire_due(); }
+
+ private:
+  Status fire_due() {
+    is_busy_ = !fire(timers_->event_time(), event_time_due_) ||
+               !fire(timers_->processing_time(), processing_time_due_);
+    flush();
+    return context_->keyed_state().status();
+  }
+
+  /// False when it stopped early because the output is full.
+  bool fire(TimerQueue& queue, TimestampMs due) {
+    TimerQueue::Timer timer;
+    for (int fired = 0; queue.pop(due, timer); ++fired) {
+      // The callback may change the queue, so it gets a key of its own.
+      const K key = *static_cast<const K*>(timer.key);
+      const TimestampMs time = timer.timestamp;
+      current_ = {&key, timer.hash};
+      keyed_context_->set_timestamp(time);
+      collector_->set_timestamp(time);
+      function_.F::on_timer(time, *keyed_context_, *collector_);
+      constexpr int kTimersPerCheck = 256;
+      if (fired % kTimersPerCheck == kTimersPerCheck - 1 && context_->output().is_full()) {
+        return queue.next_timestamp() > due;
+      }
+    }
+    return true;
+  }
+
+  void flush() {
+    collector_->flush();
+    keyed_context_->flush_side_outputs();
+  }
+
+  F function_;
+  std::shared_ptr<const KeySelector> keys_;
+  std::unique_ptr<KeySelector::Scratch> scratch_;
+  std::vector<std::string> side_outputs_;
+  OperatorContext* context_ = nullptr;
+  CurrentKey current_;
+  std::optional<TimerService> timers_;
+  std::optional<KeyedContext<K>> keyed_context_;
+  std::optional<Collector<Out>> collector_;
+  TimestampMs event_time_due_ = kMinTimestamp;
+  TimestampMs processing_time_due_ = kMinTimestamp;
+  bool is_busy_ = false;
+};
+
+/// Rolling reduce: one result per record, the reduction of all records of its key so far.
+template <class K, class T, class F>
+class ReduceOperator final : public Operator {
+ public:
+  ReduceOperator(F function, std::shared_ptr<const KeySelector> keys)
+      : function_(std::move(function)), keys_(std::move(keys)), scratch_(keys_->make_scratch()) {}
+
+  Status open(OperatorContext& context) override {
+    context_ = &context;
+    WEIR_ASSIGN(table_, context.keyed_state().open_table(
+                            {"reduce", &type_ops<K>(), &type_ops<std::optional<T>>(), nullptr}));
+    return {};
+  }
+
+  Status process_batch(BatchPtr batch, int /*input*/) override {
+    const KeyColumn column = keys_->keys(*batch, *scratch_);
+    values_.resize(column.count);
+    table_->upsert(kNoNamespace, column, values_.data());
+    WEIR_TRY(context_->keyed_state().status());
+    const auto records = batch->template records<T>();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      auto& value = *static_cast<std::optional<T>*>(values_[i]);
+      if (value.has_value()) {
+        *value = function_(std::as_const(*value), std::as_const(records[i]));
+      } else {
+        value = records[i];
+      }
+      reduced_.push_back(*value);
+    }
+    // The keys may lie in the records, so these are overwritten only after the loop.
+    std::move(reduced_.begin(), reduced_.end(), records.begin());
+    reduced_.clear();
+    batch->set_keyed(false);
+    context_->output().emit(std::move(batch));
+    return {};
+  }
+
+ private:
+  F function_;
+  std::shared_ptr<const KeySelector> keys_;
+  std::unique_ptr<KeySelector::Scratch> scratch_;
+  OperatorContext* context_ = nullptr;
+  StateTable* table_ = nullptr;
+  std::vector<void*> values_;
+  std::vector<T> reduced_;
+};
+
+}  // namespace weir::detail

@@ -1,0 +1,180 @@
+#pragma once
+
+#include <concepts>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "weir/collector.h"
+#include "weir/keyed_state.h"
+#include "weir/operator.h"
+#include "weir/output_tag.h"
+
+namespace weir {
+
+/// Offered to KeyedProcessFunction::open: declares state and side outputs.
+template <class K>
+class KeyedOpenContext {
+ public:
+  KeyedOpenContext(OperatorContext& context, const detail::CurrentKey& current,
+                   const std::vector<std::string>& side_outputs)
+      : context_(context), current_(current), side_outputs_(side_outputs) {}
+
+  template <Encodable T>
+  ValueState<T> value_state(const std::string& name) {
+    return ValueState<T>(open_table<T>(name), &current_);
+  }
+  template <Encodable T>
+  ListState<T> list_state(const std::string& name) {
+    return ListState<T>(open_table<std::vector<T>>(name), &current_);
+  }
+  template <Encodable UK, Encodable UV>
+  MapState<UK, UV> map_state(const std::string& name) {
+    return MapState<UK, UV>(open_table<typename MapState<UK, UV>::Map>(name), &current_);
+  }
+  const SubtaskInfo& subtask() const { return context_.info(); }
+  MetricGroup& metrics() { return context_.metrics(); }
+  /// First failure of a declaration.
+  const Status& status() const { return status_; }
+
+ private:
+  template <class V>
+  StateTable* open_table(const std::string& name) {
+    Result<StateTable*> table = context_.keyed_state().open_table(
+        {name, &type_ops<K>(), &type_ops<V>(), nullptr});
+    if (!table.ok()) {
+      status_ = table.error();
+      return nullptr;
+    }
+    return table.value();
+  }
+
+  OperatorContext& context_;
+  const detail::CurrentKey& current_;
+  const std::vector<std::string>& side_outputs_;
+  Status status_;
+};
+
+/// Event- and processing-time timers of the current key. Registering one twice fires it once.
+class TimerService {
+ public:
+  TimerService(OperatorContext& context, const detail::CurrentKey& current)
+      : context_(context), current_(current) {}
+
+  /// Event time reached so far: no record with a timestamp <= this is expected any more.
+  TimestampMs current_watermark() const { return watermark_; }
+  TimestampMs current_processing_time() const { return context_.processing_time(); }
+  void register_event_time_timer(TimestampMs time) {
+    event_time_->add(time, kNoNamespace, current_.key, current_.hash);
+  }
+  void delete_event_time_timer(TimestampMs time) {
+    event_time_->remove(time, kNoNamespace, current_.key, current_.hash);
+  }
+  void register_processing_time_timer(TimestampMs time) {
+    processing_time_->add(time, kNoNamespace, current_.key, current_.hash);
+  }
+  void delete_processing_time_timer(TimestampMs time) {
+    processing_time_->remove(time, kNoNamespace, current_.key, current_.hash);
+  }
+
+  /// For the runtime.
+  Status open(const TypeOps& key) {
+    WEIR_ASSIGN(event_time_, context_.keyed_state().open_timers("event-time-timers", key));
+    WEIR_ASSIGN(processing_time_, context_.keyed_state().open_timers("processing-time-timers", key));
+    return {};
+  }
+  TimerQueue& event_time() { return *event_time_; }
+  TimerQueue& processing_time() { return *processing_time_; }
+  void set_watermark(TimestampMs watermark) { watermark_ = watermark; }
+
+ private:
+  OperatorContext& context_;
+  const detail::CurrentKey& current_;
+  TimerQueue* event_time_ = nullptr;
+  TimerQueue* processing_time_ = nullptr;
+  TimestampMs watermark_ = kMinTimestamp;
+};
+
+/// What a keyed process function sees besides the record.
+template <class K>
+class KeyedContext {
+ public:
+  KeyedContext(OperatorContext& context, TimerService& timers, const detail::CurrentKey& current)
+      : context_(context), timers_(timers), current_(current) {}
+
+  const K& current_key() const { return *static_cast<const K*>(current_.key); }
+  /// Event time of the record, or time of the timer that fires.
+  TimestampMs timestamp() const { return timestamp_; }
+  TimerService& timer_service() { return timers_; }
+  /// Sends a record to a side output declared by with_side_output().
+  template <class T, class U>
+  void output(const OutputTag<T>& tag, U&& record) {
+    for (SideBatch& side : sides_) {
+      if (side.name == tag.name()) {
+        add_to_side(side, T(std::forward<U>(record)));
+        return;
+      }
+    }
+    WEIR_CHECK_MESSAGE(false, "the side output was not declared with with_side_output(): " + tag.name());
+  }
+
+  /// For the runtime.
+  void set_timestamp(TimestampMs timestamp) { timestamp_ = timestamp; }
+  void add_side_output(std::string name, int index) {
+    sides_.push_back({std::move(name), index, nullptr});
+  }
+  void flush_side_outputs() {
+    for (SideBatch& side : sides_) {
+      if (side.batch != nullptr) {
+        context_.side_output(side.index).emit(std::move(side.batch));
+      }
+    }
+  }
+
+ private:
+  struct SideBatch {
+    std::string name;
+    int index = 0;
+    BatchPtr batch;
+  };
+
+  template <class T>
+  void add_to_side(SideBatch& side, T record) {
+    if (side.batch == nullptr) {
+      side.batch = Batch::make<T>();
+    }
+    WEIR_CHECK_MESSAGE(&side.batch->type() == &type_ops<T>(), "side output used with another record type: " + side.name);
+    side.batch->push_back(std::move(record), timestamp_);
+    if (side.batch->full()) {
+      context_.side_output(side.index).emit(std::move(side.batch));
+    }
+  }
+
+  OperatorContext& context_;
+  TimerService& timers_;
+  const detail::CurrentKey& current_;
+  TimestampMs timestamp_ = kMinTimestamp;
+  std::vector<SideBatch> sides_;
+};
+
+/// Flink's KeyedProcessFunction: sees each record of a keyed stream with the state and timers of
+/// its key. Every subtask works on its own copy of the object, so members set in open() are safe.
+template <class K, class In, class Out>
+class KeyedProcessFunction {
+ public:
+  using KeyType = K;
+  using InputType = In;
+  using OutputType = Out;
+  using OpenContext = KeyedOpenContext<K>;
+  using Context = KeyedContext<K>;
+
+  virtual ~KeyedProcessFunction() = default;
+  virtual void open(OpenContext& /*context*/) {}
+  virtual void process_element(const In& record, Context& context, Collector<Out>& out) = 0;
+  /// Called for every timer, in time order; context.timestamp() is the timer's time.
+  virtual void on_timer(TimestampMs /*time*/, Context& /*context*/, Collector<Out>& /*out*/) {}
+};
+
+}  // namespace weir
