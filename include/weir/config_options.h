@@ -161,8 +161,8 @@ inline constexpr ConfigOption<CheckpointStorageType> kCheckpointStorage{
 inline constexpr ConfigOption<bool> kCheckpointCreateSubdir{
     "execution.checkpointing.create-subdir", "true",
     "Put checkpoints into <dir>/<job id>/. With false the user keeps one job per directory."};
-inline constexpr ConfigOption<bool> kIncrementalCheckpoints{
-    "execution.checkpointing.incremental", "false", "Write only what changed."};
+inline constexpr ConfigOption<bool> kIncrementalCheckpoints{"execution.checkpointing.incremental",
+                                                            "false", "Write only what changed."};
 inline constexpr ConfigOption<SizeBytes> kCheckpointInlineThreshold{
     "execution.checkpointing.data-inline-threshold", "20 kb",
     "State smaller than this lives inside the manifest.", detail::size_in<0, 1024 * 1024>};
@@ -178,9 +178,9 @@ inline constexpr ConfigOption<bool> kCheckpointCleanerParallel{
 inline constexpr ConfigOption<bool> kCheckpointsAfterTasksFinish{
     "execution.checkpointing.checkpoints-after-tasks-finish", "true",
     "Go on with checkpoints when a part of the job has finished."};
-inline constexpr ConfigOption<bool> kLocalBackup{
-    "execution.checkpointing.local-backup.enabled", "false", "Keep a second, local copy of state.",
-    nullptr, false};
+inline constexpr ConfigOption<bool> kLocalBackup{"execution.checkpointing.local-backup.enabled",
+                                                 "false", "Keep a second, local copy of state.",
+                                                 nullptr, false};
 inline constexpr ConfigOption<std::string> kLocalBackupDirs{
     "execution.checkpointing.local-backup.dirs", "", "Directories of the local copies.",
     detail::not_empty, false};
@@ -236,12 +236,11 @@ inline constexpr ConfigOption<int> kExponentialAttempts{
     "restart-strategy.exponential-delay.attempts-before-reset-backoff", "2147483647",
     "Restarts in a row before the job is given up; 2147483647 = never.",
     detail::number_in<1, detail::kNoLimit, int>};
-inline constexpr ConfigOption<int> kFixedDelayAttempts{
-    "restart-strategy.fixed-delay.attempts", "1", "Restarts before the job is given up.",
-    detail::number_in<0, detail::kNoLimit, int>};
-inline constexpr ConfigOption<DurationMs> kFixedDelay{"restart-strategy.fixed-delay.delay", "1 s",
-                                                      "Delay of each restart.",
-                                                      detail::duration_in<0>};
+inline constexpr ConfigOption<int> kFixedDelayAttempts{"restart-strategy.fixed-delay.attempts", "1",
+                                                       "Restarts before the job is given up.",
+                                                       detail::number_in<0, detail::kNoLimit, int>};
+inline constexpr ConfigOption<DurationMs> kFixedDelay{
+    "restart-strategy.fixed-delay.delay", "1 s", "Delay of each restart.", detail::duration_in<0>};
 inline constexpr ConfigOption<int> kFailureRateMax{
     "restart-strategy.failure-rate.max-failures-per-interval", "1",
     "Failures within the interval that are answered with a restart.",
@@ -272,12 +271,12 @@ inline constexpr ConfigOption<int> kCommitterRetries{
 
 inline constexpr ConfigOption<int> kParallelism{
     "parallelism.default", "1", "Subtasks of an operator that says nothing else.",
-    detail::number_in<1, kMaxParallelismLimit, int>};
+    detail::number_in<1, kUpperBoundMaxParallelism, int>};
 inline constexpr ConfigOption<int> kMaxParallelism{
     "pipeline.max-parallelism", "128",
     "Number of key groups: the greatest parallelism the job can ever be rescaled to. Recorded in "
     "every snapshot. (Flink derives it from the parallelism.)",
-    detail::number_in<1, kMaxParallelismLimit, int>};
+    detail::number_in<1, kUpperBoundMaxParallelism, int>};
 inline constexpr ConfigOption<std::string> kPipelineName{
     "pipeline.name", "", "Name of the job, for people.", detail::not_empty};
 inline constexpr ConfigOption<bool> kAutoGenerateUids{
@@ -296,14 +295,14 @@ inline constexpr ConfigOption<StateBackendType> kStateBackend{
     "state.backend.type", "hashmap", "Where keyed state lives. rocksdb is not in this build yet.",
     detail::available_backend};
 inline constexpr ConfigOption<DurationMs> kRestAsyncStoreDuration{
-    "rest.async.store-duration", "5 min", "How long the outcome of a finished trigger can be asked for.",
-    detail::duration_in<0>, false};
+    "rest.async.store-duration", "5 min",
+    "How long the outcome of a finished trigger can be asked for.", detail::duration_in<0>, false};
 
 // --- weir's own --------------------------------------------------------------------------------
 
-inline constexpr ConfigOption<int> kWorkers{
-    "weir.workers", "0", "Threads that run tasks; 0 = one per processor core.",
-    detail::number_in<0, 4096, int>};
+inline constexpr ConfigOption<int> kWorkers{"weir.workers", "0",
+                                            "Threads that run tasks; 0 = one per processor core.",
+                                            detail::number_in<0, 4096, int>};
 inline constexpr ConfigOption<int> kIoThreads{
     "weir.io-threads", "4", "Threads for what blocks: uploads, syncs and commits.",
     detail::number_in<1, 4096, int>};
@@ -313,8 +312,7 @@ inline constexpr ConfigOption<std::string> kJobId{
     "digits, '.', '_' and '-'. Default: derived from pipeline.name.",
     detail::job_id};
 inline constexpr ConfigOption<std::int64_t> kIncarnation{
-    "weir.incarnation", "0",
-    "Raised when a job starts anew from a snapshot that the user chose.",
+    "weir.incarnation", "0", "Raised when a job starts anew from a snapshot that the user chose.",
     detail::number_in<0, detail::kNoLimit, std::int64_t>};
 
 }  // namespace options

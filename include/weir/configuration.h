@@ -75,8 +75,8 @@ Result<T> parse_config_value(std::string_view text) {
   if constexpr (std::is_same_v<T, bool>) {
     return detail::parse_bool(text);
   } else if constexpr (std::is_same_v<T, int> || std::is_same_v<T, std::int64_t>) {
-    auto number = detail::parse_integer(text, std::numeric_limits<T>::min(),
-                                        std::numeric_limits<T>::max());
+    auto number =
+        detail::parse_integer(text, std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
     return number.ok() ? Result<T>(static_cast<T>(number.value())) : Result<T>(number.error());
   } else if constexpr (std::is_same_v<T, double>) {
     return detail::parse_double(text);
