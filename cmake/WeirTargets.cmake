@@ -89,6 +89,19 @@ function(weir_register_tests name prefix label)
     PROPERTIES LABELS "${label}" TIMEOUT ${arg_TIMEOUT})
 endfunction()
 
+# weir_register_whole(name label [TIMEOUT seconds]): the executable as one ctest test. For suites whose
+# set-up is dear, such as a broker: registered case by case each case would pay for it again.
+function(weir_register_whole name label)
+  cmake_parse_arguments(arg "" "TIMEOUT" "" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 900)
+  endif()
+  target_compile_definitions(${name} PRIVATE
+    WEIR_SOURCE_DIR="${PROJECT_SOURCE_DIR}" WEIR_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+endfunction()
+
 # weir_gtest(name sources...): a gtest executable with the engine and every connector, not registered.
 function(weir_gtest name)
   weir_executable(${name} ${ARGN})
