@@ -140,9 +140,9 @@ def check(root, build, include_dirs, jobs):
     problems = []
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         for header, diagnostics, files in pool.map(one, stale):
-            if diagnostics:
+            if diagnostics and header.is_file():  # Renamed meanwhile is no failure.
                 problems.append(f"{header.relative_to(root)} does not compile alone:\n{diagnostics}")
-            elif files:
+            elif files and not diagnostics:
                 fresh[str(header)] = {"files": files, "digest": digest(flags.of(header), files)}
     if cache_file and build.is_dir():
         # Renamed into place: two runs may overlap.
