@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/file_system.h"
@@ -17,9 +17,8 @@
 namespace weir::state {
 
 class HeapTable;
-class HeapTimerQueue;
-class SnapshotRestore;
-class SnapshotWriter;
+class StateRestore;
+enum class StateKind : std::uint8_t;
 
 /// Keyed state of one operator in one subtask, in hash tables on the heap.
 ///
@@ -65,7 +64,7 @@ class HeapBackend final : public KeyedStateBackend {
   CopyProgress copy_slice(std::size_t slots_max = 8192);
   /// Ends the running snapshot, if any, without a result; its sink is told.
   void abandon_snapshot(Error reason);
-  bool is_copying() const { return writer_ != nullptr; }
+  bool is_copying() const { return copy_ != nullptr; }
 
   /// Snapshots that a following barrier had to complete.
   std::uint64_t forced_completions() const { return forced_completions_; }
@@ -74,18 +73,23 @@ class HeapBackend final : public KeyedStateBackend {
   std::uint64_t entry_count() const;
 
  private:
-  struct OpenState;
+  struct OpenState {
+    std::unique_ptr<HeapTable> table;
+    std::unique_ptr<TimerQueue> timers;  ///< of a timer state
+  };
+  struct Copy;
 
-  Result<HeapTable*> open_heap_table(int kind, StateTableDescriptor descriptor);
+  Result<OpenState*> open(StateKind kind, StateTableDescriptor descriptor);
   CopyProgress copy(std::size_t slots_max, bool is_forced);
-  void end_snapshot();
+  /// Hands over restored states that nobody opened. False if there is no room.
+  bool copy_carried(std::size_t& spent, std::size_t slots_max, bool is_forced);
+  void end_copy();
 
-  Options options_;
-  Status status_;
-  std::uint32_t epoch_ = 1;
-  std::map<std::pair<int, std::string>, std::unique_ptr<OpenState>> states_;
-  std::unique_ptr<SnapshotRestore> restore_;
-  std::unique_ptr<SnapshotWriter> writer_;
+  const Options options_;
+  std::uint32_t epoch_;
+  std::map<std::pair<StateKind, std::string>, OpenState> states_;
+  std::unique_ptr<StateRestore> restore_;
+  std::unique_ptr<Copy> copy_;
   std::uint64_t forced_completions_ = 0;
 };
 

@@ -25,6 +25,7 @@ class MemoryOperatorState final : public OperatorStateBackend {
   /// What this subtask got of the checkpoint. REQUIRES: before the operator opens.
   void set_restored(Lists lists) { restored_ = std::move(lists); }
 
+  /// Throws std::invalid_argument if the items were stored with another redistribution.
   std::vector<std::string> restored(const std::string& name,
                                     Redistribution redistribution) override;
   void set(const std::string& name, Redistribution redistribution,

@@ -1,0 +1,411 @@
+#include "state/heap_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "weir/check.h"
+
+namespace weir::state {
+namespace {
+
+/// Pooled memory of a table may be twice that of the last dropped namespace, plus this.
+constexpr std::size_t kPoolBytesFree = std::size_t{1} << 20;
+constexpr std::size_t kPoolNamespacesMax = 64;
+/// Slots that each call with garbage around cleans up.
+constexpr std::size_t kGarbageSlots = 2048;
+/// A slot that holds an entry costs as much as copying so many bytes.
+constexpr std::size_t kBytesPerSlotCost = 64;
+constexpr std::size_t kRunEntries = 256;
+
+}  // namespace
+
+HeapTable::HeapTable(StateTableDescriptor descriptor, const Options& options)
+    : descriptor_(std::move(descriptor)),
+      layout_(EntryLayout::of(*descriptor_.key, *descriptor_.value)),
+      key_groups_(options.max_parallelism, options.key_groups),
+      schema_(
+          StateSchema::of(options.kind, descriptor_.name, *descriptor_.key, *descriptor_.value)),
+      encoding_{layout_, schema_.key_size, schema_.value_size} {
+  const TypeOps& value = *descriptor_.value;
+  if (value.is_trivially_copyable) {
+    value_image_.resize(value.size + value.alignment);
+    void* at = value_image_.data();
+    std::size_t space = value_image_.size();
+    value_image_at_ = static_cast<std::byte*>(std::align(value.alignment, value.size, at, space));
+    if (descriptor_.initial_value != nullptr) {
+      value.copy_construct(value_image_at_, descriptor_.initial_value.get());
+    } else {
+      value.default_construct(value_image_at_);
+    }
+  }
+}
+
+HeapTable::~HeapTable() {
+  if (load_key_ != nullptr) {
+    descriptor_.key->destroy(load_key_);
+    ::operator delete(load_key_, std::align_val_t{descriptor_.key->alignment});
+  }
+}
+
+// --- Namespaces --------------------------------------------------------------------------------
+
+NamespaceShards*& HeapTable::recent(StateNamespace ns) {
+  const std::uint64_t mixed = static_cast<std::uint64_t>(ns) * 0x9E3779B97F4A7C15ULL;
+  return recent_[mixed >> 60];
+}
+
+NamespaceShards* HeapTable::find_namespace_slow(StateNamespace ns) {
+  NamespaceShards*& cached = recent(ns);
+  if (cached == nullptr || cached->ns != ns) {
+    const auto found = namespaces_.find(ns);
+    if (found == namespaces_.end()) {
+      return nullptr;
+    }
+    cached = found->second.get();
+  }
+  last_ = cached;
+  return last_;
+}
+
+NamespaceShards& HeapTable::add_namespace(StateNamespace ns) {
+  std::unique_ptr<NamespaceShards> shards;
+  if (pool_.empty()) {
+    shards = std::make_unique<NamespaceShards>(layout_, key_groups_);
+  } else {
+    shards = std::move(pool_.back());
+    pool_.pop_back();
+    pool_bytes_ -= shards->spare_bytes();
+  }
+  shards->ns = ns;
+  last_ = shards.get();
+  recent(ns) = last_;
+  namespaces_.emplace(ns, std::move(shards));
+  return *last_;
+}
+
+void HeapTable::remove_namespace(NamespaceShards& shards) {
+  const auto found = namespaces_.find(shards.ns);
+  WEIR_CHECK(found != namespaces_.end());
+  last_ = nullptr;
+  recent(shards.ns) = nullptr;
+  std::unique_ptr<NamespaceShards> owned = std::move(found->second);
+  namespaces_.erase(found);
+  if (owned->is_walked) {
+    owned->is_dropped = true;
+    dropped_.emplace(owned.get(), std::move(owned));
+  } else {
+    recycle(std::move(owned));
+  }
+}
+
+void HeapTable::recycle(std::unique_ptr<NamespaceShards> shards) {
+  shards->is_dropped = false;
+  shards->retire();
+  has_garbage_ = has_garbage_ || shards->needs_sweep();
+  const std::size_t bytes = shards->spare_bytes();
+  const bool fits = pool_.size() < kPoolNamespacesMax && pool_bytes_ <= kPoolBytesFree + bytes;
+  if (fits || shards->needs_sweep()) {
+    pool_bytes_ += bytes;
+    pool_.push_back(std::move(shards));
+  }
+}
+
+void HeapTable::collect_garbage() {
+  has_garbage_ = false;
+  std::size_t slots = kGarbageSlots;
+  for (auto& shards : pool_) {
+    if (shards->needs_sweep() && slots > 0) {
+      shards->sweep(slots);
+      slots = 0;
+    }
+    has_garbage_ = has_garbage_ || shards->needs_sweep();
+  }
+  // What was kept only to be cleaned up may go now.
+  while (pool_.size() > kPoolNamespacesMax && !pool_.back()->needs_sweep()) {
+    pool_bytes_ -= pool_.back()->spare_bytes();
+    pool_.pop_back();
+  }
+}
+
+void HeapTable::drop_namespace(StateNamespace ns) {
+  if (NamespaceShards* shards = find_namespace(ns)) {
+    remove_namespace(*shards);
+  }
+}
+
+std::vector<StateNamespace> HeapTable::namespaces() const {
+  std::vector<StateNamespace> result;
+  result.reserve(namespaces_.size());
+  for (const auto& [ns, shards] : namespaces_) {
+    if (shards->live() != 0) {
+      result.push_back(ns);
+    }
+  }
+  return result;
+}
+
+std::size_t HeapTable::size(StateNamespace ns) const {
+  const auto found = namespaces_.find(ns);
+  return found == namespaces_.end() ? 0 : static_cast<std::size_t>(found->second->live());
+}
+
+std::size_t HeapTable::memory_bytes() const {
+  std::size_t total = pool_bytes_;
+  for (const auto& [ns, shards] : namespaces_) {
+    total += shards->memory_bytes();
+  }
+  for (const auto& [address, shards] : dropped_) {
+    total += shards->memory_bytes();
+  }
+  return total;
+}
+
+std::uint64_t HeapTable::entry_count() const {
+  std::uint64_t total = 0;
+  for (const auto& [ns, shards] : namespaces_) {
+    total += shards->live();
+  }
+  return total;
+}
+
+void HeapTable::for_each(StateNamespace ns, const Visitor& visit) {
+  for_each_run(ns, [&](std::size_t count, const void* const* keys, const std::uint32_t* hashes,
+                       const void* const* values) {
+    for (std::size_t i = 0; i < count; ++i) {
+      visit(keys[i], hashes[i], values[i]);
+    }
+  });
+}
+
+void HeapTable::for_each_run(StateNamespace ns, const RunVisitor& visit) {
+  NamespaceShards* shards = find_namespace(ns);
+  if (shards == nullptr) {
+    return;
+  }
+  const void* keys[kRunEntries];
+  const void* values[kRunEntries];
+  std::uint32_t hashes[kRunEntries];
+  std::size_t count = 0;
+  for (std::uint32_t s = 0; s < shards->count(); ++s) {
+    const Shard& shard = (*shards)[s];
+    const std::byte* entry = shard.slots;
+    // Not one slot behind the last live entry is looked at, and none of a shard without any.
+    for (std::uint32_t left = shard.live; left > 0; entry += layout_.stride) {
+      if (!is_live_tag(tag_of(entry))) {
+        continue;
+      }
+      --left;
+      keys[count] = entry + layout_.key_offset;
+      values[count] = entry + layout_.value_offset;
+      hashes[count] = hash_of(entry);
+      if (++count == kRunEntries) {
+        visit(count, keys, hashes, values);
+        count = 0;
+      }
+    }
+  }
+  if (count != 0) {
+    visit(count, keys, hashes, values);
+  }
+}
+
+// --- Entries -----------------------------------------------------------------------------------
+
+void HeapTable::construct(std::byte* slot, const void* key) {
+  const TypeOps& key_ops = *layout_.key;
+  const TypeOps& value_ops = *layout_.value;
+  if (key_ops.is_trivially_copyable) {
+    std::memcpy(slot + layout_.key_offset, key, key_ops.size);
+  } else {
+    key_ops.copy_construct(slot + layout_.key_offset, key);
+  }
+  if (value_ops.is_trivially_copyable) {
+    std::memcpy(slot + layout_.value_offset, value_image_at_, value_ops.size);
+    return;
+  }
+  try {
+    if (descriptor_.initial_value != nullptr) {
+      value_ops.copy_construct(slot + layout_.value_offset, descriptor_.initial_value.get());
+    } else {
+      value_ops.default_construct(slot + layout_.value_offset);
+    }
+  } catch (...) {
+    key_ops.destroy(slot + layout_.key_offset);
+    throw;
+  }
+}
+
+std::byte* HeapTable::insert(NamespaceShards& shards, Shard* shard, std::byte* slot,
+                             const void* key, std::uint32_t hash) {
+  bool is_reused = tag_of(slot) != kEmptyTag;
+  if (!is_reused && shard->used >= shard->grow_at) [[unlikely]] {
+    // With one shard for all key groups, this is where a key of another subtask would show.
+    const std::uint32_t group = key_groups_.of(hash);
+    WEIR_CHECK_MESSAGE(group < key_groups_.count(), "a key of another subtask's key group");
+    rebuild(shards, *shard);
+    shard = &shards.shard_of(group);
+    if (shard->used >= shard->grow_at) {
+      // The only shard was split, and this key group had no entry yet or is full already.
+      rebuild(shards, *shard);
+    }
+    slot = first_empty_slot(*shard, hash, layout_);
+  } else {
+    WEIR_CHECK_MESSAGE(key_groups_.of(hash) < key_groups_.count(),
+                       "a key of another subtask's key group");
+  }
+  construct(slot, key);
+  hash_of(slot) = hash;
+  tag_of(slot) = epoch_;
+  shard->used += is_reused ? 0 : 1;
+  ++shard->live;
+  return slot;
+}
+
+void HeapTable::rebuild(NamespaceShards& shards, Shard& shard) {
+  if (shard.walked != Shard::kNotWalked) {
+    const auto index = static_cast<std::uint32_t>(&shard - &shards[0]);
+    while (shard.walked != Shard::kNotWalked) {
+      walk_shard(shards, index, shard.capacity);
+    }
+  }
+  const auto begin = reinterpret_cast<std::uintptr_t>(shard.slots);
+  const MovedSlots moved{begin, begin + shard.memory_bytes(layout_)};
+  shards.make_room(shard);
+  ++rebuilds_;
+  if (moved.begin != moved.end) {
+    moved_ = moved;
+  }
+}
+
+void HeapTable::erase_entry(NamespaceShards& shards, Shard& shard, std::byte* entry) {
+  mark(shards, shard, entry);
+  layout_.destroy_entry(entry);
+  erase_slot(shard, entry, epoch_, layout_);
+  // Namespaces come and go; the one of states that have none stays.
+  if (shard.live == 0 && shards.ns != kNoNamespace && shards.live() == 0) {
+    remove_namespace(shards);
+  }
+}
+
+Status HeapTable::load(StateNamespace ns, const EncodedEntry& entry) {
+  const TypeOps& key_ops = *layout_.key;
+  const TypeOps& value_ops = *layout_.value;
+  if (load_key_ == nullptr) {
+    void* memory = ::operator new(key_ops.size, std::align_val_t{key_ops.alignment});
+    key_ops.default_construct(memory);
+    load_key_ = memory;
+  }
+  const auto decode = [](const TypeOps& ops, std::string_view bytes, void* to) {
+    if (ops.encodes_raw) {
+      std::memcpy(to, bytes.data(), ops.size);
+      return true;
+    }
+    Decoder in(bytes);
+    ops.decode(in, to);
+    return in.exhausted();
+  };
+  if (!decode(key_ops, entry.key, load_key_)) {
+    return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed key"};
+  }
+  bool is_new = false;
+  void* value = load_entry(ns, load_key_, entry.hash, is_new);
+  if (!is_new) {
+    return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': a key is there twice"};
+  }
+  if (!decode(value_ops, entry.value, value)) {
+    return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed value"};
+  }
+  return {};
+}
+
+// --- Snapshots ---------------------------------------------------------------------------------
+
+void HeapTable::start_snapshot(SnapshotWriter& writer, std::uint32_t epoch,
+                               std::vector<WalkPosition>& walk) {
+  WEIR_CHECK(writer_ == nullptr && dropped_.empty());
+  writer_ = &writer;
+  state_number_ = writer.add_state(schema_);
+  epoch_ = epoch;
+  for (const auto& [ns, shards] : namespaces_) {
+    bool has_entries = false;
+    for (std::uint32_t i = 0; i < shards->count(); ++i) {
+      Shard& shard = (*shards)[i];
+      if (shard.live != 0) {
+        shard.walked = 0;
+        has_entries = true;
+      }
+    }
+    if (has_entries) {
+      shards->is_walked = true;
+      walk.push_back({this, shards.get(), 0});
+    }
+  }
+}
+
+void HeapTable::copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry) {
+  const auto slot =
+      static_cast<std::uint32_t>(static_cast<std::size_t>(entry - shard.slots) / layout_.stride);
+  if (slot >= shard.walked) {
+    writer_->append(SnapshotWriter::Stream::kBeforeWrite,
+                    RunHeader{.state = state_number_, .key_group = kMixedGroups, .ns = shards.ns},
+                    encoding_, entry);
+  }
+}
+
+std::size_t HeapTable::walk(WalkPosition& position, std::size_t slots_max) {
+  std::size_t spent = 0;
+  NamespaceShards& shards = *position.shards;
+  while (position.shard < shards.count() && spent < slots_max) {
+    Shard& shard = shards[position.shard];
+    if (shard.walked != Shard::kNotWalked) {
+      spent += walk_shard(shards, position.shard, slots_max - spent);
+    }
+    if (shard.walked == Shard::kNotWalked) {
+      ++position.shard;
+      ++spent;
+    }
+  }
+  return spent;
+}
+
+std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
+                                  std::size_t slots_max) {
+  Shard& shard = shards[index];
+  const RunHeader run{.state = state_number_,
+                      .key_group = shards.is_split() ? key_groups_.first() + index : kMixedGroups,
+                      .ns = shards.ns};
+  const std::size_t left = shard.capacity - shard.walked;
+  const auto end = shard.walked + static_cast<std::uint32_t>(std::min(left, slots_max));
+  const std::uint32_t begin = shard.walked;
+  std::size_t bytes = 0;
+  std::uint32_t slot = begin;
+  const std::byte* entry = shard.slots + std::size_t{slot} * layout_.stride;
+  for (; slot < end && bytes / kBytesPerSlotCost < slots_max; ++slot, entry += layout_.stride) {
+    const std::uint32_t tag = tag_of(entry);
+    if (is_live_tag(tag) && tag != epoch_) {
+      bytes += writer_->append(SnapshotWriter::Stream::kWalk, run, encoding_, entry);
+    }
+  }
+  shard.walked = slot == shard.capacity ? Shard::kNotWalked : slot;
+  return slot - begin + bytes / kBytesPerSlotCost;
+}
+
+void HeapTable::release(NamespaceShards& shards) {
+  for (std::uint32_t i = 0; i < shards.count(); ++i) {
+    shards[i].walked = Shard::kNotWalked;
+  }
+  shards.is_walked = false;
+  if (!shards.is_dropped) {
+    return;
+  }
+  const auto found = dropped_.find(&shards);
+  WEIR_CHECK(found != dropped_.end());
+  std::unique_ptr<NamespaceShards> owned = std::move(found->second);
+  dropped_.erase(found);
+  recycle(std::move(owned));
+}
+
+}  // namespace weir::state

@@ -1,0 +1,163 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "state/key_group_index.h"
+#include "state/namespace_shards.h"
+#include "state/snapshot_writer.h"
+#include "state/state_file.h"
+#include "weir/state_table.h"
+
+namespace weir::state {
+
+class HeapTable;
+
+/// A position in the walk of a snapshot over one namespace of one table.
+struct WalkPosition {
+  HeapTable* table = nullptr;
+  NamespaceShards* shards = nullptr;
+  std::uint32_t shard = 0;
+};
+
+/// A StateTable in hash tables on the heap: everything that does not depend on the kind of key.
+/// KeyedHeapTable adds the probes.
+///
+/// Snapshot invariant: while a snapshot runs, an entry whose tag is not the current epoch, at or
+/// behind its shard's `walked` slot, holds its barrier-time value and is not in the file yet.
+/// Every writable access goes through mark() or copies the shard's rest first.
+class HeapTable : public StateTable {
+ public:
+  struct Options {
+    StateKind kind = StateKind::kTable;
+    int max_parallelism = kDefaultMaxParallelism;
+    KeyGroupRange key_groups;
+  };
+
+  ~HeapTable() override;
+
+  std::vector<StateNamespace> namespaces() const override;
+  std::size_t size(StateNamespace ns) const override;
+  void for_each(StateNamespace ns, const Visitor& visit) override;
+  void for_each_run(StateNamespace ns, const RunVisitor& visit) override;
+  void drop_namespace(StateNamespace ns) override;
+
+  const StateTableDescriptor& descriptor() const { return descriptor_; }
+  const StateSchema& schema() const { return schema_; }
+  std::size_t memory_bytes() const;
+  std::uint64_t entry_count() const;
+
+  /// Adds a restored entry. Errors: malformed, or its key is there already.
+  Status load(StateNamespace ns, const EncodedEntry& entry);
+
+  // The snapshot's side, called by HeapBackend.
+
+  /// The table's part of a barrier: from now on writes belong to `epoch`, and `writer` gets what
+  /// they overwrite. Appends all namespaces to `walk`.
+  void start_snapshot(SnapshotWriter& writer, std::uint32_t epoch, std::vector<WalkPosition>& walk);
+  /// Copies about `slots_max` slots from `position` on. Returns what was done, in slots;
+  /// `position.shard == position.shards->count()` afterwards means that the namespace is done.
+  std::size_t walk(WalkPosition& position, std::size_t slots_max);
+  /// The snapshot needs nothing more of this namespace. `shards` may be gone afterwards.
+  void release(NamespaceShards& shards);
+  void end_snapshot() { writer_ = nullptr; }
+  void set_epoch(std::uint32_t epoch) { epoch_ = epoch; }
+
+ protected:
+  HeapTable(StateTableDescriptor descriptor, const Options& options);
+
+  NamespaceShards* find_namespace(StateNamespace ns) {
+    if (last_ != nullptr && last_->ns == ns) [[likely]] {
+      return last_;
+    }
+    return find_namespace_slow(ns);
+  }
+  NamespaceShards& acquire_namespace(StateNamespace ns) {
+    NamespaceShards* shards = find_namespace(ns);
+    return shards != nullptr ? *shards : add_namespace(ns);
+  }
+
+  /// Before an entry is written: keeps its barrier-time value if a snapshot still needs it, and
+  /// tags it with the current epoch.
+  void mark(NamespaceShards& shards, Shard& shard, std::byte* entry) {
+    if (tag_of(entry) != epoch_) {
+      if (shard.walked != Shard::kNotWalked) [[unlikely]] {
+        copy_before_write(shards, shard, entry);
+      }
+      tag_of(entry) = epoch_;
+    }
+  }
+  /// Creates an entry at `slot`, which is a tombstone or empty, and returns where it is: elsewhere
+  /// if the shard had to be rebuilt, which shows in `rebuilds_` and `moved_`.
+  std::byte* insert(NamespaceShards& shards, Shard* shard, std::byte* slot, const void* key,
+                    std::uint32_t hash);
+  void erase_entry(NamespaceShards& shards, Shard& shard, std::byte* entry);
+
+  /// The memory that the last rebuilt shard left: pointers into it are void.
+  struct MovedSlots {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    bool holds(const void* pointer) const {
+      return reinterpret_cast<std::uintptr_t>(pointer) - begin < end - begin;
+    }
+  };
+
+  const StateTableDescriptor descriptor_;
+  const EntryLayout layout_;
+  const KeyGroupIndex key_groups_;
+  std::uint32_t epoch_ = kFirstEpoch;
+  std::uint64_t rebuilds_ = 0;  ///< rises with every rebuilt shard: slots found before are void
+  MovedSlots moved_;
+  bool has_garbage_ = false;  ///< collect_garbage() has something to do
+
+  void collect_garbage();
+
+ private:
+  static constexpr std::size_t kRecentNamespaces = 16;
+
+  virtual void* load_entry(StateNamespace ns, const void* key, std::uint32_t hash,
+                           bool& is_new) = 0;
+
+  NamespaceShards* find_namespace_slow(StateNamespace ns);
+  NamespaceShards& add_namespace(StateNamespace ns);
+  /// Takes a namespace out of reach and recycles it, now or when the snapshot is done with it.
+  void remove_namespace(NamespaceShards& shards);
+  void recycle(std::unique_ptr<NamespaceShards> shards);
+  void rebuild(NamespaceShards& shards, Shard& shard);
+  void construct(std::byte* slot, const void* key);
+  void copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry);
+  std::size_t walk_shard(NamespaceShards& shards, std::uint32_t index, std::size_t slots_max);
+  NamespaceShards*& recent(StateNamespace ns);
+
+  const StateSchema schema_;
+  const EntryEncoding encoding_;
+  std::vector<std::byte> value_image_;  ///< of a new value, when values are plain
+  std::byte* value_image_at_ = nullptr;
+
+  std::map<StateNamespace, std::unique_ptr<NamespaceShards>> namespaces_;
+  NamespaceShards* last_ = nullptr;
+  std::array<NamespaceShards*, kRecentNamespaces> recent_{};
+  std::vector<std::unique_ptr<NamespaceShards>> pool_;
+  std::size_t pool_bytes_ = 0;
+  /// Kept for the running snapshot.
+  std::unordered_map<NamespaceShards*, std::unique_ptr<NamespaceShards>> dropped_;
+  void* load_key_ = nullptr;  ///< a constructed key to decode into
+
+  SnapshotWriter* writer_ = nullptr;
+  std::uint32_t state_number_ = 0;  ///< in the running snapshot
+};
+
+/// A table for this kind of key. REQUIRES: check_descriptor(descriptor).ok().
+std::unique_ptr<HeapTable> make_heap_table(StateTableDescriptor descriptor,
+                                           const HeapTable::Options& options);
+/// Whether the types can be stored at all.
+Status check_descriptor(const StateTableDescriptor& descriptor);
+
+}  // namespace weir::state

@@ -1,0 +1,214 @@
+#include "state/namespace_shards.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "weir/check.h"
+
+namespace weir::state {
+namespace {
+
+constexpr std::uint32_t kSlotsMin = 4;
+/// A namespace with fewer entries keeps all key groups in one shard.
+constexpr std::uint32_t kSplitEntries = 4096;
+
+/// 1.4 times: at 3/4 load at most, a key then costs at most 1.4 / 0.75 = 1.87 slots.
+std::uint32_t grown(std::uint32_t capacity) {
+  const std::uint64_t next = std::max<std::uint64_t>(kSlotsMin, std::uint64_t{capacity} * 7 / 5);
+  WEIR_CHECK_MESSAGE(next < Shard::kNotWalked, "too many keys in one key group");
+  return static_cast<std::uint32_t>(next);
+}
+
+/// Enough slots for `live` entries and as much growth as a table that has just grown has ahead.
+std::uint32_t capacity_for(std::uint32_t live) { return std::max(kSlotsMin, live + live * 3 / 4); }
+
+}  // namespace
+
+NamespaceShards::NamespaceShards(const EntryLayout& layout, const KeyGroupIndex& key_groups)
+    : layout_(layout), key_groups_(key_groups) {}
+
+NamespaceShards::~NamespaceShards() {
+  while (sweep(std::size_t{1} << 20)) {
+  }
+  for (Spare& spare : spare_) {
+    free_block(spare.slots, spare.capacity);
+  }
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    Shard& shard = shards_[i];
+    if (!shard.has_memory()) {
+      continue;
+    }
+    Spare last{shard.slots, shard.capacity, 0};
+    clear(last, shard.capacity);
+    free_block(shard.slots, shard.capacity);
+  }
+}
+
+std::uint64_t NamespaceShards::live() const {
+  std::uint64_t total = 0;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    total += shards_[i].live;
+  }
+  return total;
+}
+
+std::size_t NamespaceShards::memory_bytes() const {
+  std::size_t total = sizeof(*this) + (is_split() ? count_ * sizeof(Shard) : 0);
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    total += shards_[i].memory_bytes(layout_);
+  }
+  return total + spare_bytes();
+}
+
+std::size_t NamespaceShards::spare_bytes() const {
+  std::size_t total = spare_.capacity() * sizeof(Spare);
+  for (const Spare& spare : spare_) {
+    total += std::size_t{spare.capacity} * layout_.stride;
+  }
+  return total;
+}
+
+std::byte* NamespaceShards::allocate_block(std::uint32_t capacity) {
+  return allocate_slots(std::size_t{capacity} * layout_.stride, layout_.alignment);
+}
+
+void NamespaceShards::free_block(std::byte* slots, std::uint32_t capacity) {
+  if (slots != nullptr) {
+    free_slots(slots, std::size_t{capacity} * layout_.stride, layout_.alignment);
+  }
+}
+
+void NamespaceShards::move_all(Shard& from, std::byte* slots, std::uint32_t capacity) {
+  Shard to;
+  attach_slots(to, slots, capacity);
+  std::byte* entry = from.slots;
+  for (std::uint32_t i = 0; i < from.capacity; ++i, entry += layout_.stride) {
+    if (is_live_tag(tag_of(entry))) {
+      layout_.move_entry(first_empty_slot(to, hash_of(entry), layout_), entry);
+    }
+  }
+  to.used = from.live;
+  to.live = from.live;
+  std::swap(from, to);
+  free_block(to.slots, to.capacity);
+}
+
+void NamespaceShards::split() {
+  const std::uint32_t groups = key_groups_.count();
+  auto shards = std::make_unique<Shard[]>(groups);
+  std::vector<std::uint32_t> counts(groups);
+  const auto each_live = [&](auto&& visit) {
+    std::byte* entry = single_.slots;
+    for (std::uint32_t i = 0; i < single_.capacity; ++i, entry += layout_.stride) {
+      if (is_live_tag(tag_of(entry))) {
+        visit(entry, key_groups_.of(hash_of(entry)));
+      }
+    }
+  };
+  each_live([&](std::byte*, std::uint32_t group) { ++counts[group]; });
+  for (std::uint32_t group = 0; group < groups; ++group) {
+    if (counts[group] != 0) {
+      const std::uint32_t capacity = capacity_for(counts[group]);
+      attach_slots(shards[group], allocate_block(capacity), capacity);
+    }
+  }
+  each_live([&](std::byte* entry, std::uint32_t group) {
+    Shard& shard = shards[group];
+    layout_.move_entry(first_empty_slot(shard, hash_of(entry), layout_), entry);
+    ++shard.used;
+    ++shard.live;
+  });
+  free_block(single_.slots, single_.capacity);
+  single_ = Shard();
+  split_ = std::move(shards);
+  shards_ = split_.get();
+  count_ = groups;
+  mask_ = ~0U;
+}
+
+bool NamespaceShards::take_spare(Shard& shard) {
+  const auto index = static_cast<std::size_t>(&shard - shards_);
+  if (index >= spare_.size() || spare_[index].slots == nullptr) {
+    return false;
+  }
+  Spare& spare = spare_[index];
+  clear(spare, spare.capacity);
+  std::memset(spare.slots, 0, std::size_t{spare.capacity} * layout_.stride);
+  attach_slots(shard, spare.slots, spare.capacity);
+  spare = Spare{};
+  return true;
+}
+
+void NamespaceShards::make_room(Shard& shard) {
+  WEIR_CHECK(shard.walked == Shard::kNotWalked);
+  if (!shard.has_memory()) {
+    if (!take_spare(shard)) {
+      attach_slots(shard, allocate_block(kSlotsMin), kSlotsMin);
+    }
+    return;
+  }
+  if (!is_split() && shard.live >= kSplitEntries && key_groups_.count() > 1) {
+    split();
+    return;
+  }
+  // With tombstones making up more than a quarter, the same size is enough.
+  const bool is_mostly_live = shard.live >= shard.grow_at - shard.grow_at / 4;
+  const std::uint32_t capacity =
+      is_mostly_live ? std::max(grown(shard.capacity), kSlotsMin)
+                     : std::min(shard.capacity, std::max(kSlotsMin, 2 * capacity_for(shard.live)));
+  move_all(shard, allocate_block(capacity), capacity);
+}
+
+void NamespaceShards::retire() {
+  spare_.resize(count_);
+  sweep_next_ = 0;
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    Shard& shard = shards_[i];
+    Spare& spare = spare_[i];
+    if (!shard.has_memory()) {
+      continue;  // A spare block that nobody took stays.
+    }
+    // A shard takes its spare before it allocates, so there is none now.
+    WEIR_CHECK(spare.slots == nullptr);
+    const bool is_worth_keeping = shard.capacity <= 64 || shard.live >= shard.capacity / 8;
+    if (is_worth_keeping || !layout_.is_plain) {
+      spare = Spare{shard.slots, shard.capacity, layout_.is_plain ? shard.capacity : 0};
+    } else {
+      free_block(shard.slots, shard.capacity);
+    }
+    shard = Shard();
+  }
+  if (layout_.is_plain) {
+    sweep_next_ = spare_.size();
+  }
+}
+
+void NamespaceShards::clear(Spare& spare, std::uint32_t slots_max) {
+  if (layout_.is_plain) {
+    spare.swept = spare.capacity;
+    return;
+  }
+  const std::uint32_t end =
+      spare.capacity - spare.swept > slots_max ? spare.swept + slots_max : spare.capacity;
+  std::byte* entry = spare.slots + std::size_t{spare.swept} * layout_.stride;
+  for (; spare.swept < end; ++spare.swept, entry += layout_.stride) {
+    if (is_live_tag(tag_of(entry))) {
+      layout_.destroy_entry(entry);
+    }
+  }
+}
+
+bool NamespaceShards::sweep(std::size_t slots_max) {
+  while (sweep_next_ < spare_.size() && slots_max > 0) {
+    Spare& spare = spare_[sweep_next_];
+    const std::uint32_t before = spare.swept;
+    clear(spare, static_cast<std::uint32_t>(std::min<std::size_t>(slots_max, spare.capacity)));
+    slots_max -= std::min<std::size_t>(slots_max, std::size_t{1} + spare.swept - before);
+    if (spare.swept == spare.capacity) {
+      ++sweep_next_;
+    }
+  }
+  return needs_sweep();
+}
+
+}  // namespace weir::state

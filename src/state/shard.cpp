@@ -1,0 +1,120 @@
+#include "state/shard.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+#include <new>
+
+#include "weir/check.h"
+
+namespace weir::state {
+namespace {
+
+constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
+constexpr std::size_t kCacheLineBytes = 64;
+constexpr std::size_t kPageBytes = 4096;
+
+bool is_mapped(std::size_t bytes) { return bytes > kHugePageBytes; }
+
+std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
+
+std::align_val_t heap_alignment(std::size_t bytes, std::size_t alignment) {
+  // Whole lines for tables of some size; tiny ones share lines.
+  const std::size_t wanted = bytes >= 1024 ? kCacheLineBytes : 16;
+  return std::align_val_t{alignment > wanted ? alignment : wanted};
+}
+
+/// A mapping that begins at a huge page boundary.
+std::byte* map_slots(std::size_t bytes) {
+  const std::size_t length = round_up(bytes, kPageBytes);
+  void* memory = ::mmap(nullptr, length + kHugePageBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) {
+    throw std::bad_alloc();
+  }
+  const auto base = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t aligned = round_up(base, kHugePageBytes);
+  if (aligned != base) {
+    ::munmap(memory, aligned - base);
+  }
+  const std::size_t tail = base + kHugePageBytes - aligned;
+  auto* slots = reinterpret_cast<std::byte*>(aligned);
+  if (tail != 0) {
+    ::munmap(slots + length, tail);
+  }
+  ::madvise(slots, length, MADV_HUGEPAGE);  // A hint: small pages are slower, not wrong.
+  return slots;
+}
+
+}  // namespace
+
+std::byte* allocate_slots(std::size_t bytes, std::size_t alignment) {
+  if (is_mapped(bytes)) {
+    WEIR_CHECK(alignment <= kPageBytes);
+    return map_slots(bytes);
+  }
+  void* memory = ::operator new(bytes, heap_alignment(bytes, alignment));
+  std::memset(memory, 0, bytes);
+  return static_cast<std::byte*>(memory);
+}
+
+void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment) {
+  if (is_mapped(bytes)) {
+    WEIR_CHECK(::munmap(slots, round_up(bytes, kPageBytes)) == 0);
+  } else {
+    ::operator delete(slots, heap_alignment(bytes, alignment));
+  }
+}
+
+std::byte* Shard::empty_slots() {
+  // As large as the part of an entry that a probe may read before it looks at the tag.
+  alignas(64) static std::byte slots[64] = {};
+  return slots;
+}
+
+void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity) {
+  WEIR_CHECK(!shard.has_memory() && capacity >= 4);
+  shard.slots = slots;
+  shard.capacity = capacity;
+  shard.used = 0;
+  shard.live = 0;
+  shard.grow_at = capacity - capacity / 4;
+}
+
+std::byte* first_empty_slot(Shard& shard, std::uint32_t hash, const EntryLayout& layout) {
+  std::byte* slot = shard.home(hash, layout.stride);
+  std::byte* const end = shard.end(layout);
+  while (tag_of(slot) != kEmptyTag) {
+    slot += layout.stride;
+    if (slot == end) {
+      slot = shard.slots;
+    }
+  }
+  return slot;
+}
+
+void erase_slot(Shard& shard, std::byte* entry, std::uint32_t epoch, const EntryLayout& layout) {
+  WEIR_CHECK(shard.live > 0);
+  --shard.live;
+  std::byte* const end = shard.end(layout);
+  std::byte* next = entry + layout.stride;
+  next = next == end ? shard.slots : next;
+  if (tag_of(next) != kEmptyTag) {
+    tag_of(entry) = epoch | kErasedBit;
+    return;
+  }
+  // The probe sequences that pass this slot end right behind it: it and the tombstones before it
+  // hold nothing together any more.
+  tag_of(entry) = kEmptyTag;
+  --shard.used;
+  for (;;) {
+    entry = (entry == shard.slots ? end : entry) - layout.stride;
+    if ((tag_of(entry) & kErasedBit) == 0) {
+      return;
+    }
+    tag_of(entry) = kEmptyTag;
+    --shard.used;
+  }
+}
+
+}  // namespace weir::state

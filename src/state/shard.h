@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "state/entry_layout.h"
+
+namespace weir::state {
+
+/// The first slot to look at. Rises with the mixed hash, so that growing a table, which visits
+/// slots in order, also writes in order. Uses other bits than the key group.
+inline std::uint32_t slot_of_hash(std::uint32_t hash, std::uint32_t capacity) {
+  const std::uint32_t mixed = (hash ^ (hash >> 16)) * 0x7feb352dU;
+  return static_cast<std::uint32_t>((std::uint64_t{mixed} * capacity) >> 32);
+}
+
+/// Memory for slots, zeroed. Large blocks are mapped and ask for huge pages.
+std::byte* allocate_slots(std::size_t bytes, std::size_t alignment);
+void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment);
+
+/// One open-addressing hash table with linear probing in one block of memory. A plain header:
+/// NamespaceShards owns the memory, HeapTable's probes read it.
+///
+/// Invariant: used <= grow_at < capacity, so every probe ends at an empty slot. A shard without
+/// memory points to one shared empty slot, so that a lookup needs no special case.
+struct Shard {
+  /// `walked` of a shard of which the running snapshot (if any) needs nothing any more.
+  static constexpr std::uint32_t kNotWalked = std::numeric_limits<std::uint32_t>::max();
+
+  std::byte* slots = empty_slots();
+  std::uint32_t capacity = 1;
+  std::uint32_t used = 0;  ///< slots that are not empty: live ones and tombstones
+  std::uint32_t live = 0;
+  std::uint32_t grow_at = 0;  ///< a new slot may be used while used < grow_at; 0 = no memory
+  std::uint32_t walked = kNotWalked;  ///< slots below were copied by the running snapshot
+
+  bool has_memory() const { return grow_at != 0; }
+  std::byte* end(const EntryLayout& layout) const {
+    return slots + std::size_t{capacity} * layout.stride;
+  }
+  std::size_t memory_bytes(const EntryLayout& layout) const {
+    return has_memory() ? std::size_t{capacity} * layout.stride : 0;
+  }
+  std::byte* home(std::uint32_t hash, std::uint32_t stride) const {
+    return slots + std::size_t{slot_of_hash(hash, capacity)} * stride;
+  }
+
+  static std::byte* empty_slots();
+};
+
+/// Gives a shard an empty block. REQUIRES: !shard.has_memory().
+void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity);
+/// A slot for a new entry of this hash: the first empty one of its probe sequence. Tombstones are
+/// passed over. REQUIRES: used < grow_at.
+std::byte* first_empty_slot(Shard& shard, std::uint32_t hash, const EntryLayout& layout);
+/// Makes a tombstone of a slot whose key and value are destroyed already, or an empty slot if
+/// nothing behind it can depend on it.
+void erase_slot(Shard& shard, std::byte* entry, std::uint32_t epoch, const EntryLayout& layout);
+
+}  // namespace weir::state

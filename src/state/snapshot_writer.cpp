@@ -1,0 +1,182 @@
+#include "state/snapshot_writer.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "weir/check.h"
+#include "weir/codec.h"
+
+namespace weir::state {
+namespace {
+
+/// memcpy whose usual sizes are known to the compiler.
+inline char* put(char* to, const std::byte* from, std::uint32_t size) {
+  switch (size) {
+    case 4:
+      std::memcpy(to, from, 4);
+      break;
+    case 8:
+      std::memcpy(to, from, 8);
+      break;
+    case 16:
+      std::memcpy(to, from, 16);
+      break;
+    default:
+      std::memcpy(to, from, size);
+  }
+  return to + size;
+}
+
+}  // namespace
+
+SnapshotWriter::SnapshotWriter(std::shared_ptr<SnapshotSink> sink, StateFileIndex index)
+    : sink_(std::move(sink)), index_(std::move(index)) {}
+
+std::uint32_t SnapshotWriter::add_state(StateSchema schema) {
+  index_.states.push_back({std::move(schema), 0});
+  return static_cast<std::uint32_t>(index_.states.size() - 1);
+}
+
+std::size_t SnapshotWriter::append(Stream stream, const RunHeader& run,
+                                   const EntryEncoding& encoding, const std::byte* entry) {
+  OpenBlock& block = stream == Stream::kWalk ? walk_ : before_write_;
+  const EntryLayout& layout = encoding.layout;
+  std::size_t size = sizeof(std::uint32_t) + encoding.key_size + encoding.value_size;
+  if (encoding.key_size == 0 || encoding.value_size == 0) {
+    encode_items(encoding, entry);
+    size = sizeof(std::uint32_t) + encoded_.size();
+    prepare(block, run, size);
+    std::memcpy(block.bytes.data() + block.used, entry + sizeof(std::uint32_t),
+                sizeof(std::uint32_t));
+    std::memcpy(block.bytes.data() + block.used + sizeof(std::uint32_t), encoded_.data(),
+                encoded_.size());
+  } else {
+    prepare(block, run, size);
+    char* to = block.bytes.data() + block.used;
+    to = put(to, entry + sizeof(std::uint32_t), sizeof(std::uint32_t));
+    to = put(to, entry + layout.key_offset, encoding.key_size);
+    put(to, entry + layout.value_offset, encoding.value_size);
+  }
+  block.used += size;
+  ++block.run.count;
+  return size;
+}
+
+void SnapshotWriter::append_run(const RunHeader& run, std::string_view entries) {
+  prepare(walk_, run, entries.size());
+  std::memcpy(walk_.bytes.data() + walk_.used, entries.data(), entries.size());
+  walk_.used += entries.size();
+  walk_.run.count += run.count;
+}
+
+void SnapshotWriter::encode_items(const EntryEncoding& encoding, const std::byte* entry) {
+  const EntryLayout& layout = encoding.layout;
+  encoded_.clear();
+  Encoder out(encoded_);
+  const auto put_item = [&](const TypeOps& ops, std::uint32_t fixed_size, const std::byte* item) {
+    if (fixed_size != 0) {
+      out.bytes(item, fixed_size);
+      return;
+    }
+    item_.clear();
+    Encoder item_out(item_);
+    ops.encode(item, item_out);
+    if (item_.size() > kItemBytesMax) {
+      error_ = Error{ErrorCode::kUser, "a value of type " + std::string(ops.name) + " takes " +
+                                           std::to_string(item_.size()) + " bytes, more than " +
+                                           std::to_string(kItemBytesMax)};
+      item_.clear();
+    }
+    out.varint(item_.size());
+    out.bytes(item_.data(), item_.size());
+  };
+  put_item(*layout.key, encoding.key_size, entry + layout.key_offset);
+  put_item(*layout.value, encoding.value_size, entry + layout.value_offset);
+}
+
+void SnapshotWriter::prepare(OpenBlock& block, const RunHeader& run, std::size_t size) {
+  const bool is_same_run = block.run_at != 0 && block.run.state == run.state &&
+                           block.run.key_group == run.key_group && block.run.ns == run.ns;
+  const std::size_t needed = size + (is_same_run ? 0 : sizeof(RunHeader));
+  if (is_same_run && block.used + needed <= block.bytes.size()) {
+    return;
+  }
+  if (block.used != 0 && block.used + needed > block.bytes.size()) {
+    flush(block);
+  }
+  if (block.used == 0) {
+    start_block(block, size + sizeof(RunHeader));
+  }
+  close_run(block);
+  start_run(block, run);
+}
+
+void SnapshotWriter::start_block(OpenBlock& block, std::size_t size) {
+  block.bytes = sink_->recycle();
+  // Without the run headers of an ordinary block, one giant entry gets a block of its own.
+  block.bytes.resize(std::max(kBlockBytesTarget, sizeof(EntryBlockHeader) + size));
+  block.used = sizeof(EntryBlockHeader);
+  block.run_at = 0;
+  block.entries = 0;
+  block.summary = StateFileIndex::Block{};
+  block.summary.first_state = std::numeric_limits<std::uint32_t>::max();
+  block.summary.key_groups = {index_.key_groups.last, index_.key_groups.first};
+}
+
+void SnapshotWriter::start_run(OpenBlock& block, const RunHeader& run) {
+  block.run_at = block.used;
+  block.run = run;
+  block.run.count = 0;
+  block.used += sizeof(RunHeader);
+  StateFileIndex::Block& summary = block.summary;
+  summary.first_state = std::min(summary.first_state, run.state);
+  summary.last_state = std::max(summary.last_state, run.state);
+  if (run.key_group == kMixedGroups) {
+    summary.key_groups = index_.key_groups;
+  } else {
+    const auto key_group = static_cast<int>(run.key_group);
+    summary.key_groups.first = std::min(summary.key_groups.first, key_group);
+    summary.key_groups.last = std::max(summary.key_groups.last, key_group);
+  }
+}
+
+void SnapshotWriter::close_run(OpenBlock& block) {
+  if (block.run_at == 0) {
+    return;
+  }
+  block.run.bytes = static_cast<std::uint32_t>(block.used - block.run_at - sizeof(RunHeader));
+  std::memcpy(block.bytes.data() + block.run_at, &block.run, sizeof(RunHeader));
+  block.entries += block.run.count;
+  index_.states[block.run.state].entries += block.run.count;
+  block.run_at = 0;
+}
+
+void SnapshotWriter::flush(OpenBlock& block) {
+  if (block.used == 0) {
+    return;
+  }
+  close_run(block);
+  EntryBlockHeader header;
+  header.entries = block.entries;
+  std::memcpy(block.bytes.data(), &header, sizeof(header));
+  block.bytes.resize(block.used);
+  block.summary.offset = next_offset_;
+  block.summary.payload_bytes = static_cast<std::uint32_t>(block.used);
+  block.summary.entries = block.entries;
+  index_.blocks.push_back(block.summary);
+  index_.entries += block.entries;
+  next_offset_ += kBlockHeaderBytes + block.used;
+  sink_->submit(std::move(block.bytes));
+  block.bytes = std::string();
+  block.used = 0;
+}
+
+void SnapshotWriter::finish() {
+  flush(walk_);
+  flush(before_write_);
+  sink_->submit(index_.encode());
+  sink_->finish(index_.entries);
+}
+
+}  // namespace weir::state

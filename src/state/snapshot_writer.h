@@ -1,0 +1,77 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "state/entry_layout.h"
+#include "state/snapshot.h"
+#include "state/state_file.h"
+
+namespace weir::state {
+
+/// How the entries of one state are written.
+struct EntryEncoding {
+  EntryLayout layout;
+  std::uint32_t key_size = 0;    ///< as in StateSchema
+  std::uint32_t value_size = 0;  ///< as in StateSchema
+};
+
+/// Builds the blocks of one state file on the task thread and submits them to a sink. Two blocks
+/// are open at a time: one for the walk over the tables, one for entries that are copied because
+/// they are about to be overwritten.
+class SnapshotWriter {
+ public:
+  enum class Stream { kWalk, kBeforeWrite };
+
+  /// `index` names owner, parallelism and key groups; states and blocks are added here.
+  SnapshotWriter(std::shared_ptr<SnapshotSink> sink, StateFileIndex index);
+
+  /// Returns the state's number in the file.
+  std::uint32_t add_state(StateSchema schema);
+
+  /// Appends one entry. `key_group` may be kMixedGroups. Returns the bytes it took.
+  std::size_t append(Stream stream, const RunHeader& run, const EntryEncoding& encoding,
+                     const std::byte* entry);
+  /// Appends whole encoded entries.
+  void append_run(const RunHeader& run, std::string_view entries);
+
+  /// Submits what is left and the index.
+  void finish();
+
+  SnapshotSink& sink() { return *sink_; }
+  /// Set when an entry cannot be stored; the snapshot has to be abandoned.
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  struct OpenBlock {
+    std::string bytes;  ///< sized to its capacity; `used` of it are filled
+    std::size_t used = 0;
+    std::size_t run_at = 0;  ///< where the open run's header is; 0 = no run is open
+    RunHeader run;
+    std::uint32_t entries = 0;
+    StateFileIndex::Block summary;
+  };
+
+  /// Makes the open run match `run` and leaves room for `size` bytes.
+  void prepare(OpenBlock& block, const RunHeader& run, std::size_t size);
+  void start_block(OpenBlock& block, std::size_t size);
+  void start_run(OpenBlock& block, const RunHeader& run);
+  void close_run(OpenBlock& block);
+  void flush(OpenBlock& block);
+  void encode_items(const EntryEncoding& encoding, const std::byte* entry);
+
+  std::shared_ptr<SnapshotSink> sink_;
+  StateFileIndex index_;
+  std::uint64_t next_offset_ = kFileHeaderBytes;
+  OpenBlock walk_;
+  OpenBlock before_write_;
+  std::string encoded_;
+  std::string item_;
+  std::optional<Error> error_;
+};
+
+}  // namespace weir::state

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "state/heap_table.h"
+#include "state/snapshot_writer.h"
+#include "state/state_file.h"
+#include "state/state_file_reader.h"
+
+namespace weir::state {
+
+/// The restored state of one subtask until the operator opens it: in the state files first, in
+/// memory (still encoded) what nobody opened before finish().
+class StateRestore {
+ public:
+  StateRestore(std::string owner, int max_parallelism, KeyGroupRange key_groups)
+      : owner_(std::move(owner)),
+        max_parallelism_(max_parallelism),
+        key_groups_(key_groups),
+        index_of_(max_parallelism, key_groups) {}
+
+  /// Opens and checks the files. Nothing is kept if one of them fails.
+  Status add_files(FileSystem& files, const std::vector<RestoreFile>& state_files);
+
+  /// Puts what was restored under the table's name into it. Errors: another schema, malformed.
+  Status load(HeapTable& table);
+
+  /// Reads what was not loaded into memory and closes the files. Returns the names.
+  Result<std::vector<std::string>> finish();
+
+  /// A state nobody opened, as it was restored.
+  struct Carried {
+    struct Run {
+      RunHeader header;
+      std::string entries;
+    };
+    StateSchema schema;
+    std::vector<Run> runs;
+  };
+  using Id = std::pair<StateKind, std::string>;
+  const std::map<Id, Carried>& carried() const { return carried_; }
+
+ private:
+  Status check_schema(const StateSchema& present, const StateSchema& stored) const;
+  Status load_file(const StateFileReader& reader, std::uint32_t state, HeapTable& table) const;
+  Status load_run(const EncodedRun& run, HeapTable& table) const;
+  Status carry_file(const StateFileReader& reader, std::uint32_t state);
+
+  const std::string owner_;
+  const int max_parallelism_;
+  const KeyGroupRange key_groups_;
+  const KeyGroupIndex index_of_;
+  std::vector<StateFileReader> files_;
+  std::set<Id> loaded_;
+  std::map<Id, Carried> carried_;
+};
+
+}  // namespace weir::state
