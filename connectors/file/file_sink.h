@@ -12,6 +12,10 @@
 #include "weir/batch.h"
 #include "weir/sink.h"
 
+namespace weir {
+class FileSystem;
+}
+
 namespace weir::file {
 
 /// The settings of a file sink, without its record type.
@@ -21,6 +25,7 @@ struct FileSinkSettings {
   std::string suffix;           ///< of finished files, such as ".csv"
   std::uint64_t part_bytes_max = 128ULL * 1024 * 1024;
   DeliveryGuarantee guarantee = DeliveryGuarantee::kExactlyOnce;
+  FileSystem* files = nullptr;  ///< null: the machine's own; tests bring others
 };
 
 namespace detail {
@@ -78,6 +83,11 @@ class FileSink {
     /// kExactlyOnce (default) or kAtLeastOnce.
     Builder& with_delivery_guarantee(DeliveryGuarantee guarantee) {
       settings_.guarantee = guarantee;
+      return *this;
+    }
+    /// For tests. `files` outlives the sink.
+    Builder& with_file_system(FileSystem& files) {
+      settings_.files = &files;
       return *this;
     }
     std::shared_ptr<Sink> build() const {
