@@ -1,0 +1,337 @@
+// Random operations, snapshots in slices and restores into other parallelisms, against std::map.
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "state/test_support.h"
+
+namespace weir::state::test {
+namespace {
+
+struct Sum {
+  std::int64_t sum = 0;
+  std::int64_t count = 0;
+  friend bool operator==(const Sum&, const Sum&) = default;
+};
+struct Point {
+  std::uint64_t x = 0;
+  std::uint64_t y = 0;
+  friend auto operator<=>(const Point&, const Point&) = default;
+};
+struct Triple {
+  std::uint16_t a = 0;
+  std::uint16_t b = 0;
+  std::uint16_t c = 0;
+  friend auto operator<=>(const Triple&, const Triple&) = default;
+};
+
+template <class K>
+K make_key(std::uint64_t n) {
+  if constexpr (std::is_integral_v<K>) {
+    return static_cast<K>(n);
+  } else if constexpr (std::is_same_v<K, std::string>) {
+    return (n % 3 == 0 ? "" : "a key too long for the small buffer ") + std::to_string(n);
+  } else if constexpr (std::is_same_v<K, Triple>) {
+    return Triple{static_cast<std::uint16_t>(n), 7, static_cast<std::uint16_t>(n >> 3)};
+  } else {
+    return K{n, n / 2};
+  }
+}
+
+void change(Sum& value, std::uint64_t n) {
+  value.sum += static_cast<std::int64_t>(n);
+  ++value.count;
+}
+void change(std::string& value, std::uint64_t n) {
+  if (value.size() > 200) {
+    value.clear();
+  }
+  value += std::to_string(n) + ",";
+}
+void change(std::vector<std::string>& value, std::uint64_t n) {
+  value.resize(n % 5, "x");
+  value.push_back(std::to_string(n));
+}
+
+template <class K, class V>
+class Model {
+ public:
+  using Map = std::map<StateNamespace, std::map<K, V>>;
+
+  explicit Model(std::uint64_t seed) : random_(seed) {}
+
+  void run(int steps, std::uint64_t keys, int max_parallelism) {
+    max_parallelism_ = max_parallelism;
+    keys_ = keys;
+    open({}, 1);
+    for (int step = 0; step < steps; ++step) {
+      one_step();
+      if (::testing::Test::HasFailure()) {
+        return;
+      }
+    }
+    finish_snapshot();
+    compare(subtasks_, model_);
+  }
+  std::uint64_t operations() const { return operations_; }
+
+ private:
+  struct Subtask {
+    std::unique_ptr<HeapBackend> backend;
+    StateTable* table;
+    StateTable* untouched;
+  };
+
+  std::uint64_t pick(std::uint64_t n) { return random_() % n; }
+
+  void open(const std::vector<RestoreFile>& files, int parallelism) {
+    subtasks_ = make(files, parallelism);
+  }
+
+  std::vector<Subtask> make(const std::vector<RestoreFile>& files, int parallelism) {
+    std::vector<Subtask> result;
+    for (int i = 0; i < parallelism; ++i) {
+      Subtask subtask;
+      subtask.backend = std::make_unique<HeapBackend>(HeapBackend::Options{
+          "model", max_parallelism_, key_groups_of_subtask(i, max_parallelism_, parallelism)});
+      if (!files.empty()) {
+        const Status status = subtask.backend->restore(local_file_system(), files);
+        EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message);
+      }
+      subtask.table = value_or_fail(subtask.backend->open_table(describe<K, V>("model")));
+      subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, V>("untouched")));
+      EXPECT_TRUE(value_or_fail(subtask.backend->finish_restore()).empty());
+      result.push_back(std::move(subtask));
+    }
+    return result;
+  }
+
+  std::size_t owner(std::uint32_t hash) const {
+    return static_cast<std::size_t>(subtask_of_key_group(key_group_of(hash, max_parallelism_),
+                                                         max_parallelism_,
+                                                         static_cast<int>(subtasks_.size())));
+  }
+  StateNamespace pick_namespace() { return static_cast<StateNamespace>(pick(5)) * 1000 - 1000; }
+
+  void one_step() {
+    const std::uint64_t what = pick(100);
+    if (what < 50) {
+      upsert(pick_namespace());
+    } else if (what < 70) {
+      for (int i = 0; i < 100; ++i) {
+        single(pick_namespace());
+      }
+    } else if (what < 74) {
+      const StateNamespace ns = pick_namespace();
+      for (Subtask& subtask : subtasks_) {
+        subtask.table->drop_namespace(ns);
+      }
+      model_.erase(ns);
+    } else if (what < 78) {
+      start_snapshot();
+    } else if (what < 98) {
+      slices();
+    } else if (what < 99) {
+      finish_snapshot();
+    } else {
+      rescale();
+    }
+  }
+
+  void upsert(StateNamespace ns) {
+    // Skewed, so that keys repeat inside a batch and tables also fill up.
+    const std::uint64_t range = pick(3) == 0 ? keys_ : std::max<std::uint64_t>(1, keys_ / 64);
+    std::vector<std::vector<K>> keys(subtasks_.size());
+    std::vector<std::vector<std::uint32_t>> hashes(subtasks_.size());
+    for (std::uint64_t i = pick(1024) + 1; i > 0; --i) {
+      const K key = make_key<K>(pick(range));
+      const std::uint32_t hash = key_hash(key);
+      keys[owner(hash)].push_back(key);
+      hashes[owner(hash)].push_back(hash);
+    }
+    for (std::size_t s = 0; s < subtasks_.size(); ++s) {
+      std::vector<void*> values(keys[s].size());
+      subtasks_[s].table->upsert(ns,
+                                 {reinterpret_cast<const std::byte*>(keys[s].data()), sizeof(K),
+                                  hashes[s].data(), keys[s].size()},
+                                 values.data());
+      for (std::size_t i = 0; i < values.size(); ++i, ++operations_) {
+        V& expected = model_[ns][keys[s][i]];
+        V& actual = *static_cast<V*>(values[i]);
+        ASSERT_EQ(actual, expected);
+        change(actual, operations_);
+        change(expected, operations_);
+      }
+    }
+  }
+
+  void single(StateNamespace ns) {
+    ++operations_;
+    const K key = make_key<K>(pick(keys_));
+    const std::uint32_t hash = key_hash(key);
+    StateTable& table = *subtasks_[owner(hash)].table;
+    const auto space = model_.find(ns);
+    const bool is_there = space != model_.end() && space->second.contains(key);
+    switch (pick(5)) {
+      case 0: {
+        const void* value = table.find(ns, &key, hash);
+        ASSERT_EQ(value != nullptr, is_there);
+        if (is_there) {
+          ASSERT_EQ(*static_cast<const V*>(value), model_[ns][key]);
+        }
+        break;
+      }
+      case 1: {
+        void* value = table.find_for_update(ns, &key, hash);
+        ASSERT_EQ(value != nullptr, is_there);
+        if (is_there) {
+          change(*static_cast<V*>(value), operations_);
+          change(model_[ns][key], operations_);
+        }
+        break;
+      }
+      case 2:
+        change(*static_cast<V*>(table.find_or_create(ns, &key, hash)), operations_);
+        change(model_[ns][key], operations_);
+        break;
+      default:
+        ASSERT_EQ(table.erase(ns, &key, hash), is_there);
+        if (is_there) {
+          space->second.erase(key);
+        }
+    }
+  }
+
+  void start_snapshot() {
+    finish_snapshot();
+    barrier_model_ = model_;
+    for (std::size_t s = 0; s < subtasks_.size(); ++s) {
+      pending_.push_back(std::make_unique<PendingSnapshot>(
+          local_file_system(), directory_.file("s" + std::to_string(next_file_++)),
+          std::size_t{1} << 16));
+      subtasks_[s].backend->start_snapshot(pending_.back()->sink);
+    }
+  }
+
+  void slices() {
+    for (std::size_t s = 0; s < pending_.size(); ++s) {
+      for (std::uint64_t i = pick(4); i > 0; --i) {
+        subtasks_[s].backend->copy_slice(pick(500) + 1);
+      }
+      if (pick(2) == 0) {
+        pending_[s]->executor.run_all();
+      }
+    }
+  }
+
+  /// Completes the running snapshot and checks that it holds the model of its barrier.
+  void finish_snapshot() {
+    if (pending_.empty()) {
+      return;
+    }
+    std::vector<RestoreFile> files;
+    for (std::size_t s = 0; s < pending_.size(); ++s) {
+      while (subtasks_[s].backend->copy_slice(1000) != HeapBackend::CopyProgress::kDone) {
+        pending_[s]->executor.run_all();
+      }
+      pending_[s]->executor.run_all();
+      ASSERT_TRUE(pending_[s]->result.has_value());
+      ASSERT_TRUE(pending_[s]->result->ok()) << pending_[s]->result->error().message;
+      files.push_back(pending_[s]->restore_file());
+    }
+    pending_.clear();
+    files_ = files;
+    std::uint64_t entries = 0;
+    for (const auto& [ns, space] : barrier_model_) {
+      entries += space.size();
+    }
+    const std::vector<Subtask> restored = make(files, static_cast<int>(pick(4)) + 1);
+    std::uint64_t restored_entries = 0;
+    for (const Subtask& subtask : restored) {
+      restored_entries += subtask.backend->entry_count();
+    }
+    ASSERT_EQ(restored_entries, entries);
+    compare(restored, barrier_model_);
+  }
+
+  /// Goes on from the last snapshot with another parallelism, as after a crash.
+  void rescale() {
+    finish_snapshot();
+    if (!files_.empty() && !::testing::Test::HasFailure()) {
+      open(files_, static_cast<int>(pick(4)) + 1);
+      model_ = barrier_model_;
+    }
+  }
+
+  void compare(const std::vector<Subtask>& subtasks, const Map& model) {
+    Map found;
+    for (const Subtask& subtask : subtasks) {
+      for (const StateNamespace ns : subtask.table->namespaces()) {
+        std::size_t count = 0;
+        subtask.table->for_each(ns, [&](const void* key, std::uint32_t hash, const void* value) {
+          const K& typed = *static_cast<const K*>(key);
+          ASSERT_EQ(hash, key_hash(typed));
+          ASSERT_TRUE(found[ns].emplace(typed, *static_cast<const V*>(value)).second);
+          ++count;
+        });
+        ASSERT_EQ(count, subtask.table->size(ns));
+      }
+      ASSERT_TRUE(subtask.untouched->namespaces().empty());
+    }
+    Map expected = model;
+    std::erase_if(expected, [](const auto& space) { return space.second.empty(); });
+    ASSERT_TRUE(found == expected);
+  }
+
+  std::mt19937_64 random_;
+  TemporaryDirectory directory_;
+  int max_parallelism_ = 128;
+  std::uint64_t keys_ = 1;
+  std::vector<Subtask> subtasks_;
+  Map model_;
+  Map barrier_model_;
+  std::vector<std::unique_ptr<PendingSnapshot>> pending_;
+  std::vector<RestoreFile> files_;
+  int next_file_ = 0;
+  std::uint64_t operations_ = 0;
+};
+
+#if defined(__SANITIZE_ADDRESS__) || (defined(__clang__) && !defined(__OPTIMIZE__))
+constexpr int kSteps = 150;
+#else
+constexpr int kSteps = 700;
+#endif
+
+TEST(HeapBackendModel, EightByteKeysWithPlainValues) {
+  Model<std::uint64_t, Sum> model(1);
+  model.run(kSteps, 20'000, 128);
+  EXPECT_GT(model.operations(), 10'000U);
+}
+TEST(HeapBackendModel, FewKeysStayInOneTable) {
+  Model<std::int32_t, Sum> model(2);
+  model.run(kSteps, 300, 128);
+}
+TEST(HeapBackendModel, OddMaxParallelism) {
+  Model<std::uint64_t, std::string> model(3);
+  model.run(kSteps, 8'000, 37);
+}
+TEST(HeapBackendModel, StringKeysWithLists) {
+  Model<std::string, std::vector<std::string>> model(4);
+  model.run(kSteps / 2, 10'000, 128);
+}
+TEST(HeapBackendModel, SixteenByteKeys) {
+  Model<Point, Sum> model(5);
+  model.run(kSteps, 12'000, 16);
+}
+TEST(HeapBackendModel, SixByteKeys) {
+  Model<Triple, std::string> model(6);
+  model.run(kSteps / 2, 5'000, 8);
+}
+
+}  // namespace
+}  // namespace weir::state::test

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "io/local_file_system.h"
+#include "state/heap_backend.h"
+#include "state/snapshot_file.h"
+#include "weir/key_hash.h"
+#include "weir/type_ops.h"
+
+namespace weir::state::test {
+
+/// A directory of its own, gone at the end of the test.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = std::filesystem::temp_directory_path() / "weir-state-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+/// Jobs for an I/O thread, run when the test says so.
+class ManualExecutor {
+ public:
+  auto runner() {
+    return [this](std::function<void()> job) { jobs_.push_back(std::move(job)); };
+  }
+  void run_all() {
+    while (!jobs_.empty()) {
+      std::vector<std::function<void()>> jobs = std::exchange(jobs_, {});
+      for (auto& job : jobs) {
+        job();
+      }
+    }
+  }
+
+ private:
+  std::vector<std::function<void()>> jobs_;
+};
+
+/// A snapshot on its way into a file.
+struct PendingSnapshot {
+  std::string path;
+  std::shared_ptr<SnapshotFile> sink;
+  ManualExecutor executor;
+  std::optional<Result<SnapshotFileInfo>> result;
+
+  PendingSnapshot(FileSystem& files, std::string file_path,
+                  std::size_t in_flight_bytes_max = std::size_t{8} << 20)
+      : path(std::move(file_path)) {
+    sink = SnapshotFile::create(
+        files, path,
+        {.run = executor.runner(),
+         .on_done =
+             [this](Result<SnapshotFileInfo> outcome) { result.emplace(std::move(outcome)); },
+         .in_flight_bytes_max = in_flight_bytes_max});
+  }
+  RestoreFile restore_file() const { return {path, result->value().file}; }
+};
+
+/// Takes a whole snapshot at once.
+inline RestoreFile take_snapshot(HeapBackend& backend, FileSystem& files, const std::string& path) {
+  PendingSnapshot pending(files, path);
+  backend.start_snapshot(pending.sink);
+  while (backend.copy_slice() != HeapBackend::CopyProgress::kDone) {
+    pending.executor.run_all();
+  }
+  pending.executor.run_all();
+  EXPECT_TRUE(pending.result.has_value());
+  EXPECT_TRUE(pending.result->ok());
+  return pending.restore_file();
+}
+
+template <class K, class V>
+StateTableDescriptor describe(const std::string& name) {
+  return {name, &type_ops<K>(), &type_ops<V>(), nullptr};
+}
+
+template <class T>
+T value_or_fail(Result<T> result) {
+  EXPECT_TRUE(result.ok()) << (result.ok() ? "" : result.error().message);
+  return std::move(result).value();
+}
+
+}  // namespace weir::state::test
