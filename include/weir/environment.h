@@ -6,24 +6,14 @@
 
 #include "weir/configuration.h"
 #include "weir/data_stream.h"
+#include "weir/job_result.h"
+#include "weir/job_status.h"
 #include "weir/result.h"
 #include "weir/source.h"
 #include "weir/stream_graph.h"
 #include "weir/watermark_strategy.h"
 
 namespace weir {
-
-/// How a job ended.
-enum class JobState {
-  kFinished,   ///< the input ended and every result is committed
-  kSuspended,  ///< stopped on request (SIGTERM) after a final checkpoint; starts again from there
-};
-
-struct JobResult {
-  JobState state = JobState::kFinished;
-  CheckpointId last_checkpoint = 0;  ///< 0 = none
-  int restarts = 0;
-};
 
 /// Flink's StreamExecutionEnvironment: where a pipeline is built and run, inside this process.
 ///
@@ -32,11 +22,10 @@ struct JobResult {
 class Environment {
  public:
   explicit Environment(Configuration configuration = {});
-  ~Environment();
-  Environment(Environment&&) noexcept;
-  Environment& operator=(Environment&&) noexcept;
 
   Configuration& configuration() { return configuration_; }
+  /// Watches the job while it runs.
+  void set_listener(JobListener listener) { listener_ = std::move(listener); }
 
   template <class T>
   DataStream<T> from_source(std::shared_ptr<Source> source, const WatermarkStrategy<T>& watermarks,
@@ -63,6 +52,7 @@ class Environment {
  private:
   Configuration configuration_;
   std::shared_ptr<StreamGraph> graph_;
+  JobListener listener_;
 };
 
 }  // namespace weir

@@ -62,6 +62,7 @@ struct StreamNode {
   std::shared_ptr<Sink> sink;
 
   WatermarkSpec watermarks;  ///< of a source
+  std::string problem;       ///< what is wrong with the node; reported when the job starts
 };
 
 /// The logical graph of a pipeline: plain data that the typed facade fills in. Inputs refer to

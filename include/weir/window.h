@@ -1,6 +1,6 @@
 #pragma once
 
-#include <vector>
+#include <string>
 
 #include "weir/time.h"
 
@@ -21,6 +21,9 @@ struct SlidingWindowSpec {
   DurationMs slide{0};
   DurationMs offset{0};
 };
+
+/// What is wrong with the windows; empty when nothing is.
+std::string problem_of(const SlidingWindowSpec& windows, DurationMs allowed_lateness);
 
 /// Flink's TumblingEventTimeWindows.
 class TumblingEventTimeWindows {

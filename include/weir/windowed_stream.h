@@ -95,6 +95,7 @@ class WindowedStream {
     added.side_outputs = late_;
     added.inputs = ends_;
     added.has_keyed_state = true;
+    added.problem = problem_of(spec.windows, spec.allowed_lateness);
     added.create_operator = [spec = std::move(spec)] { return make_window_operator(spec); };
     const int id = graph_->add(std::move(added));
     return DataStream<R>(graph_, DataStream<R>::end_of(id));

@@ -1,6 +1,7 @@
 #include "operators/window_operator.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 
@@ -10,6 +11,23 @@ namespace weir {
 
 std::unique_ptr<Operator> make_window_operator(const WindowOperatorSpec& spec) {
   return std::make_unique<operators::WindowOperator>(spec);
+}
+
+std::string problem_of(const SlidingWindowSpec& windows, DurationMs allowed_lateness) {
+  constexpr std::int64_t kWindowsPerRecordMax = 10'000'000;
+  if (windows.size.count() <= 0 || windows.slide.count() <= 0) {
+    return "a window's size and slide must be at least 1 ms";
+  }
+  if (std::abs(windows.offset.count()) >= windows.slide.count()) {
+    return "a window's offset must be smaller than its slide";
+  }
+  if (windows.size / windows.slide > kWindowsPerRecordMax) {
+    return "a record would belong to more than 10 million windows: choose a larger slide";
+  }
+  if (allowed_lateness.count() < 0) {
+    return "allowed_lateness() must not be negative";
+  }
+  return {};
 }
 
 namespace operators {

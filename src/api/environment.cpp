@@ -1,0 +1,96 @@
+#include "weir/environment.h"
+
+#include <atomic>
+#include <csignal>
+#include <random>
+
+#include "graph/planner.h"
+#include "runtime/job_options.h"
+#include "runtime/job_runner.h"
+#include "weir/config_options.h"
+
+namespace weir {
+namespace {
+
+/// The job that signals stop; one per process at a time.
+std::atomic<runtime::JobRunner*> running_job{nullptr};
+
+void stop_running_job(int /*signal*/) {
+  if (runtime::JobRunner* job = running_job.load()) {
+    job->request_stop();
+  }
+}
+
+/// SIGTERM and SIGINT stop the job gracefully while this lives; a second one kills the process.
+class StopSignals {
+ public:
+  explicit StopSignals(runtime::JobRunner& job) {
+    running_job.store(&job);
+    struct sigaction action = {};
+    action.sa_handler = stop_running_job;
+    action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+    sigaction(SIGTERM, &action, &old_term_);
+    sigaction(SIGINT, &action, &old_int_);
+  }
+  ~StopSignals() {
+    sigaction(SIGTERM, &old_term_, nullptr);
+    sigaction(SIGINT, &old_int_, nullptr);
+    running_job.store(nullptr);
+  }
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+
+ private:
+  struct sigaction old_term_ = {};
+  struct sigaction old_int_ = {};
+};
+
+Result<runtime::ExecutionPlan> plan_of(const StreamGraph& graph,
+                                       const Configuration& configuration,
+                                       const std::string& job_name) {
+  WEIR_TRY(validate(configuration));
+  graph::PlanOptions options;
+  options.job_name = job_name;
+  options.default_parallelism = configuration.get(options::kParallelism);
+  options.max_parallelism = configuration.get(options::kMaxParallelism);
+  options.are_uids_generated = configuration.get(options::kAutoGenerateUids);
+  return graph::build_plan(graph, options);
+}
+
+}  // namespace
+
+std::string_view job_phase_name(JobPhase phase) {
+  switch (phase) {
+    case JobPhase::kCreated: return "CREATED";
+    case JobPhase::kRestoring: return "INITIALIZING";
+    case JobPhase::kRunning: return "RUNNING";
+    case JobPhase::kRestarting: return "RESTARTING";
+    case JobPhase::kFinished: return "FINISHED";
+    case JobPhase::kSuspended: return "SUSPENDED";
+    case JobPhase::kFailed: return "FAILED";
+  }
+  return "?";
+}
+
+Environment::Environment(Configuration configuration)
+    : configuration_(std::move(configuration)), graph_(std::make_shared<StreamGraph>()) {}
+
+Result<JobResult> Environment::execute(const std::string& job_name) {
+  WEIR_ASSIGN(runtime::ExecutionPlan plan, plan_of(*graph_, configuration_, job_name));
+  WEIR_ASSIGN(runtime::JobOptions options, runtime::job_options_of(configuration_, job_name));
+  options.listener = listener_;
+  std::mt19937_64 random(std::random_device{}());
+  auto restarts = make_restart_strategy(configuration_, [random]() mutable {
+    return std::uniform_real_distribution<double>(0.0, 1.0)(random);
+  });
+  runtime::JobRunner runner(std::move(plan), std::move(options), std::move(restarts));
+  const StopSignals signals(runner);
+  return runner.run();
+}
+
+Result<std::string> Environment::explain(const std::string& job_name) const {
+  WEIR_ASSIGN(const runtime::ExecutionPlan plan, plan_of(*graph_, configuration_, job_name));
+  return graph::explain(plan);
+}
+
+}  // namespace weir

@@ -1,0 +1,264 @@
+#include "runtime/checkpoint_driver.h"
+
+#include <exception>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "checkpoint/edge_balance.h"
+
+namespace weir::runtime {
+
+CheckpointDriver::CheckpointDriver(Options options)
+    : options_(std::move(options)),
+      coordinator_(options_.coordinator),
+      store_strand_(std::make_shared<Strand>(*options_.io)),
+      last_published_(options_.coordinator.restored_checkpoint) {}
+
+void CheckpointDriver::start(std::vector<Task*> tasks, std::vector<SourceCoordinator*> sources) {
+  tasks_ = std::move(tasks);
+  sources_ = std::move(sources);
+  act_on(coordinator_.on_start(now_ms()));
+}
+
+void CheckpointDriver::on_all_running() {
+  std::vector<checkpoint::TaskId> all;
+  for (std::size_t i = 0; i < tasks_.size() + sources_.size(); ++i) {
+    all.push_back(static_cast<checkpoint::TaskId>(i));
+  }
+  act_on(coordinator_.on_tasks_running(all, now_ms()));
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    // Enumerators have no end of their own.
+    act_on(coordinator_.on_task_end_of_data(enumerator_task(i), now_ms()));
+  }
+}
+
+void CheckpointDriver::on_time() {
+  if (coordinator_.next_wake_ms() <= now_ms()) {
+    act_on(coordinator_.on_time(now_ms()));
+  }
+}
+
+void CheckpointDriver::request_stop() {
+  act_on(coordinator_.request_stop(next_request_++, checkpoint::SnapshotKind::kCheckpoint, false,
+                                   now_ms()));
+}
+
+void CheckpointDriver::keep_committables(TaskSnapshot& snapshot) {
+  for (TaskSnapshot::OfSink& sink : snapshot.sinks) {
+    options_.commits->add(std::exchange(sink.committables, {}));
+  }
+}
+
+void CheckpointDriver::on_ack(int task, CheckpointId checkpoint, TaskSnapshot snapshot) {
+  // Whatever becomes of this checkpoint: what was prepared belongs to the next complete one.
+  keep_committables(snapshot);
+  const auto collecting = collecting_.find(checkpoint);
+  if (collecting != collecting_.end()) {
+    const Task& from = *tasks_[static_cast<std::size_t>(task)];
+    collecting->second.snapshots.tasks.push_back(
+        {from.vertex().id, from.subtask(), std::move(snapshot)});
+  }
+  act_on(coordinator_.on_ack(task, checkpoint, options_.attempt, now_ms()).actions);
+}
+
+void CheckpointDriver::on_decline(int task, CheckpointId checkpoint, const Error& reason,
+                                  TaskSnapshot rest) {
+  keep_committables(rest);
+  if (reason.code != ErrorCode::kCancelled) {
+    log().warn("checkpoint {} failed: {}", checkpoint, reason.message);
+  }
+  act_on(coordinator_.on_decline(task, checkpoint, options_.attempt,
+                                 checkpoint::AbortReason::kCheckpointAsyncException, now_ms()));
+}
+
+void CheckpointDriver::on_end_of_data(int task) {
+  act_on(coordinator_.on_task_end_of_data(task, now_ms()));
+}
+
+void CheckpointDriver::act_on(const checkpoint::CoordinatorActions& actions) {
+  for (const checkpoint::CoordinatorAction& action : actions) {
+    std::visit([this](const auto& one) { act(one); }, action);
+  }
+}
+
+void CheckpointDriver::act(const checkpoint::Trigger& trigger) {
+  Collecting& collecting = collecting_[trigger.checkpoint];
+  collecting.trigger = trigger;
+  collecting.triggered_ms = options_.clock->wall_ms();
+  const Barrier barrier{trigger.checkpoint, trigger.is_terminal,
+                        trigger.kind == checkpoint::SnapshotKind::kSavepoint};
+  if (options_.store == nullptr) {
+    trigger_sources(barrier);
+    return;
+  }
+  store_strand_->run([this, barrier] {
+    const Status begun = options_.store->begin_checkpoint(barrier.checkpoint);
+    options_.inbox->post([this, barrier, begun] {
+      if (begun.ok()) {
+        trigger_sources(barrier);
+      } else if (begun.error().code == ErrorCode::kFenced) {
+        options_.on_failed(begun.error());
+      } else {
+        log().warn("checkpoint {} cannot start: {}", barrier.checkpoint, begun.error().message);
+        act_on(coordinator_.on_trigger_failed(barrier.checkpoint,
+                                              checkpoint::AbortReason::kIoException, now_ms()));
+      }
+    });
+  });
+}
+
+void CheckpointDriver::trigger_sources(const Barrier& barrier) {
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    sources_[i]->trigger(barrier, [this, barrier, i](Result<std::string> state) {
+      const auto collecting = collecting_.find(barrier.checkpoint);
+      if (!state.ok()) {
+        log().warn("checkpoint {}: enumerator of source {}: {}", barrier.checkpoint,
+                   sources_[i]->uid(), state.error().message);
+        act_on(coordinator_.on_decline(enumerator_task(i), barrier.checkpoint, options_.attempt,
+                                       checkpoint::AbortReason::kCheckpointDeclined, now_ms()));
+        return;
+      }
+      if (collecting != collecting_.end()) {
+        collecting->second.snapshots.enumerator_states[sources_[i]->uid()] =
+            std::move(state).value();
+      }
+      act_on(coordinator_.on_ack(enumerator_task(i), barrier.checkpoint, options_.attempt, now_ms())
+                 .actions);
+    });
+  }
+}
+
+Result<checkpoint::Manifest> CheckpointDriver::build_manifest(CheckpointId checkpoint,
+                                                              const Collecting& from) {
+  const JobOptions& job = *options_.job;
+  checkpoint::Manifest manifest;
+  manifest.job_id = job.job_id;
+  manifest.job_name = job.job_name;
+  manifest.pipeline_id = job.pipeline_id;
+  manifest.checkpoint = checkpoint;
+  manifest.attempt = options_.attempt;
+  manifest.incarnation = job.incarnation;
+  manifest.parent_checkpoint = last_published_;
+  manifest.kind = from.trigger.kind;
+  manifest.is_terminal = from.trigger.is_terminal;
+  manifest.triggered_ms = from.triggered_ms;
+  manifest.completed_ms = options_.clock->wall_ms();
+  manifest.max_parallelism = job.max_parallelism;
+  const bool are_edges_exact = job.alignment == checkpoint::AlignmentMode::kExactlyOnce;
+  add_snapshots(*options_.plan, from.snapshots, are_edges_exact, manifest);
+  WEIR_TRY(checkpoint::check_edges(manifest.edges));
+  for (const Committable& committable : options_.commits->ledger().outstanding(checkpoint)) {
+    for (checkpoint::SinkSnapshot& sink : manifest.sinks) {
+      if (sink.uid == committable.id.sink_uid) {
+        sink.committables.push_back(committable);
+      }
+    }
+  }
+  for (checkpoint::SinkSnapshot& sink : manifest.sinks) {
+    if (options_.files != nullptr) {
+      WEIR_ASSIGN(sink.files, options_.files->references_of(sink.committables));
+    }
+  }
+  return manifest;
+}
+
+void CheckpointDriver::act(const checkpoint::Publish& publish) {
+  const CheckpointId id = publish.checkpoint;
+  kill_point("checkpoint.all_acknowledged");
+  if (options_.store == nullptr) {
+    on_published(id, {}, {});
+    return;
+  }
+  Result<checkpoint::Manifest> manifest = build_manifest(id, collecting_.at(id));
+  if (!manifest.ok()) {
+    log().error("checkpoint {} is refused: {}", id, manifest.error().message);
+    act_on(coordinator_.on_publish_failed(id, checkpoint::AbortReason::kEdgeImbalance, now_ms()));
+    return;
+  }
+  store_strand_->run([this, id, manifest = std::move(manifest).value()] {
+    const Status status = options_.store->publish(manifest);
+    checkpoint::PublishedSizes sizes;
+    sizes.full_size_bytes = checkpoint::state_size_bytes(manifest);
+    sizes.size_bytes = sizes.full_size_bytes;
+    options_.inbox->post([this, id, status, sizes] { on_published(id, status, sizes); });
+  });
+}
+
+void CheckpointDriver::on_published(CheckpointId checkpoint, const Status& status,
+                                    const checkpoint::PublishedSizes& sizes) {
+  if (status.ok()) {
+    last_published_ = checkpoint;
+    act_on(coordinator_.on_published(checkpoint, sizes, now_ms()));
+    return;
+  }
+  log().warn("checkpoint {} could not be published: {}", checkpoint, status.error().message);
+  if (status.error().code == ErrorCode::kFenced ||
+      status.error().code == ErrorCode::kAlreadyExists) {
+    options_.on_failed(status.error());
+  } else if (status.error().code == ErrorCode::kUnknownOutcome) {
+    act_on(coordinator_.on_publish_unknown(checkpoint, now_ms()));
+  } else {
+    act_on(coordinator_.on_publish_failed(
+        checkpoint, checkpoint::AbortReason::kFinalizeCheckpointFailure, now_ms()));
+  }
+}
+
+void CheckpointDriver::act(const checkpoint::NotifyComplete& complete) {
+  log().debug("checkpoint {} completed", complete.checkpoint);
+  collecting_.erase(complete.checkpoint);
+  tell_tasks(CheckpointCompleted{complete.checkpoint});
+  options_.commits->on_checkpoint_complete(complete.checkpoint);
+}
+
+void CheckpointDriver::act(const checkpoint::NotifyAborted& aborted) {
+  log().info("checkpoint {} aborted: {}", aborted.checkpoint,
+             checkpoint::abort_reason_name(aborted.reason));
+  tell_tasks(CheckpointAborted{aborted.checkpoint, aborted.is_terminal});
+}
+
+void CheckpointDriver::act(const checkpoint::DiscardCheckpoint& discard) {
+  collecting_.erase(discard.checkpoint);
+}
+
+void CheckpointDriver::act(const checkpoint::CollectGarbage& /*collect*/) {
+  if (options_.store == nullptr) {
+    return;
+  }
+  act_on(coordinator_.set_waiting_for_deletion(++waiting_for_deletion_, now_ms()));
+  store_strand_->run([this] {
+    const Status collected = options_.store->collect_garbage(options_.job->garbage, {});
+    options_.inbox->post([this, collected] {
+      if (!collected.ok()) {
+        log().warn("old checkpoints could not be removed: {}", collected.error().message);
+      }
+      act_on(coordinator_.set_waiting_for_deletion(--waiting_for_deletion_, now_ms()));
+    });
+  });
+}
+
+void CheckpointDriver::act(const checkpoint::RequestDone& done) {
+  if (done.failure.has_value()) {
+    log().warn("the final checkpoint failed: {}", checkpoint::abort_reason_name(*done.failure));
+    options_.on_stop_failed();
+  }
+}
+
+void CheckpointDriver::act(const checkpoint::FailJob& fail) {
+  options_.on_failed({ErrorCode::kUnavailable, fail.reason});
+}
+
+void CheckpointDriver::act(const checkpoint::JobFinished& finished) {
+  options_.on_terminal(finished.checkpoint);
+}
+
+void CheckpointDriver::act(const checkpoint::ScheduleAt& /*schedule*/) {
+  // The job's loop asks next_wake_ms().
+}
+
+void CheckpointDriver::tell_tasks(const TaskMessage& message) {
+  for (Task* task : tasks_) {
+    task->post(message);
+  }
+}
+
+}  // namespace weir::runtime

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "checkpoint/checkpoint_files.h"
+#include "checkpoint/coordinator.h"
+#include "checkpoint/store.h"
+#include "runtime/commit_driver.h"
+#include "runtime/io_executor.h"
+#include "runtime/job_inbox.h"
+#include "runtime/job_options.h"
+#include "runtime/manifest_builder.h"
+#include "runtime/source_coordinator.h"
+#include "runtime/task.h"
+
+namespace weir::runtime {
+
+/// Performs what the checkpoint coordinator decides: triggers sources, collects
+/// acknowledgements, publishes manifests, tells the tasks. Called on the job's thread.
+class CheckpointDriver {
+ public:
+  struct Options {
+    const JobOptions* job = nullptr;
+    const ExecutionPlan* plan = nullptr;
+    Clock* clock = nullptr;
+    IoExecutor* io = nullptr;
+    JobInbox* inbox = nullptr;
+    checkpoint::CheckpointStore* store = nullptr;
+    checkpoint::StoreCheckpointFiles* files = nullptr;
+    CommitDriver* commits = nullptr;
+    checkpoint::CoordinatorOptions coordinator;
+    AttemptId attempt = 0;
+    std::function<void(const Error&)> on_failed;
+    /// The terminal checkpoint was published; its commits may still be open.
+    std::function<void(CheckpointId)> on_terminal;
+    /// The stop that was asked for did not happen.
+    std::function<void()> on_stop_failed;
+  };
+
+  explicit CheckpointDriver(Options options);
+
+  void start(std::vector<Task*> tasks, std::vector<SourceCoordinator*> sources);
+  void on_all_running();
+  void on_time();
+  /// How long on_time can wait.
+  std::int64_t next_wake_ms() const { return coordinator_.next_wake_ms(); }
+  void request_stop();
+
+  void on_ack(int task, CheckpointId checkpoint, TaskSnapshot snapshot);
+  void on_decline(int task, CheckpointId checkpoint, const Error& reason, TaskSnapshot rest);
+  void on_end_of_data(int task);
+
+  const checkpoint::CheckpointStatistics& statistics() const { return coordinator_.statistics(); }
+
+ private:
+  struct Collecting {
+    CollectedSnapshots snapshots;
+    checkpoint::Trigger trigger;
+    TimestampMs triggered_ms = 0;
+  };
+
+  void act_on(const checkpoint::CoordinatorActions& actions);
+  void act(const checkpoint::Trigger& trigger);
+  void trigger_sources(const Barrier& barrier);
+  void act(const checkpoint::Publish& publish);
+  void on_published(CheckpointId checkpoint, const Status& status,
+                    const checkpoint::PublishedSizes& sizes);
+  void act(const checkpoint::NotifyComplete& complete);
+  void act(const checkpoint::NotifyAborted& aborted);
+  void act(const checkpoint::DiscardCheckpoint& discard);
+  void act(const checkpoint::CollectGarbage& collect);
+  void act(const checkpoint::RequestDone& done);
+  void act(const checkpoint::FailJob& fail);
+  void act(const checkpoint::JobFinished& finished);
+  void act(const checkpoint::ScheduleAt& schedule);
+
+  Result<checkpoint::Manifest> build_manifest(CheckpointId checkpoint, const Collecting& from);
+  void keep_committables(TaskSnapshot& snapshot);
+  void tell_tasks(const TaskMessage& message);
+  checkpoint::TaskId enumerator_task(std::size_t source) const {
+    return static_cast<checkpoint::TaskId>(tasks_.size() + source);
+  }
+  std::int64_t now_ms() { return options_.clock->monotonic_ns() / 1'000'000; }
+
+  const Options options_;
+  checkpoint::CheckpointCoordinator coordinator_;
+  std::shared_ptr<Strand> store_strand_;
+  std::vector<Task*> tasks_;
+  std::vector<SourceCoordinator*> sources_;
+  std::map<CheckpointId, Collecting> collecting_;
+  std::vector<std::string> released_files_;
+  checkpoint::RequestId next_request_ = 1;
+  CheckpointId last_published_ = 0;
+  int waiting_for_deletion_ = 0;
+};
+
+}  // namespace weir::runtime

@@ -1,0 +1,154 @@
+#include "runtime/commit_driver.h"
+
+#include <exception>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "checkpoint/redistribution.h"
+
+namespace weir::runtime {
+
+CommitDriver::CommitDriver(Options options, std::vector<SinkEntry> sinks)
+    : options_(std::move(options)), ledger_(options_.ledger) {
+  for (SinkEntry& entry : sinks) {
+    const std::string uid = entry.context.sink_uid;
+    lanes_[uid] = Lane{std::move(entry), std::make_shared<Strand>(*options_.io), nullptr};
+  }
+}
+
+Status CommitDriver::open() {
+  for (auto& [uid, lane] : lanes_) {
+    if (lane.entry.sink->guarantee() != DeliveryGuarantee::kExactlyOnce) {
+      continue;
+    }
+    auto committer = lane.entry.sink->create_committer(lane.entry.context);
+    if (!committer.ok()) {
+      return committer.error().with_context("sink '" + lane.entry.name + "'");
+    }
+    lane.committer = std::move(committer).value();
+  }
+  return {};
+}
+
+void CommitDriver::restore(const checkpoint::Manifest* manifest,
+                           std::function<void(Status)> on_done) {
+  on_restored_ = std::move(on_done);
+  std::vector<std::string> uids;
+  for (const auto& [uid, lane] : lanes_) {
+    uids.push_back(uid);
+  }
+  if (manifest != nullptr) {
+    restored_ = checkpoint::restored_committables(*manifest);
+    for (const checkpoint::SinkSnapshot& sink : manifest->sinks) {
+      restored_writer_states_[sink.uid] = checkpoint::all_writer_states(sink);
+    }
+  }
+  lanes_to_restore_ = lanes_.size();
+  if (lanes_to_restore_ == 0) {
+    on_restored_({});
+    return;
+  }
+  if (!restored_.empty()) {
+    kill_point("restore.before_commit");
+  }
+  act_on(ledger_.restore(uids, restored_, now_ms()));
+}
+
+void CommitDriver::on_checkpoint_complete(CheckpointId checkpoint) {
+  kill_point("commit.before");
+  act_on(ledger_.on_checkpoint_complete(checkpoint, now_ms()));
+}
+
+void CommitDriver::on_time() {
+  if (ledger_.next_wake_ms() <= now_ms()) {
+    act_on(ledger_.on_time(now_ms()));
+  }
+}
+
+void CommitDriver::act_on(const checkpoint::LedgerActions& actions) {
+  for (const checkpoint::LedgerAction& action : actions) {
+    if (const auto* commit = std::get_if<checkpoint::StartCommit>(&action)) {
+      start(*commit);
+    } else if (const auto* restored = std::get_if<checkpoint::RestoredDone>(&action)) {
+      abort_orphans(restored->sink_uid);
+    } else if (const auto* stop = std::get_if<checkpoint::StopOnCommit>(&action)) {
+      options_.on_stop({stop->code, stop->reason});
+    } else if (std::holds_alternative<checkpoint::CommittedUpTo>(action)) {
+      options_.on_progress();
+    }
+  }
+}
+
+void CommitDriver::start(const checkpoint::StartCommit& commit) {
+  Lane& lane = lanes_.at(commit.committable.id.sink_uid);
+  if (lane.committer == nullptr) {
+    options_.on_stop({ErrorCode::kInvalidArgument,
+                      "checkpoint " + std::to_string(commit.committable.id.checkpoint) +
+                          " holds data prepared by sink '" + lane.entry.name +
+                          "', which is not exactly-once any more; restore it with the guarantee "
+                          "it was written with, so that the data is committed"});
+    return;
+  }
+  lane.strand->run([this, &lane, commit] {
+    Result<CommitResult> result = Error{ErrorCode::kUnknownOutcome, "not tried"};
+    try {
+      result = lane.committer->commit(commit.committable);
+    } catch (const std::exception& exception) {
+      // Whatever it was, the commit may have happened.
+      result = Error{ErrorCode::kUnknownOutcome, std::string("committer threw: ") +
+                                                     exception.what()};
+    }
+    kill_point("commit.after");
+    options_.inbox->post([this, commit, result = std::move(result)] {
+      const bool is_proved = result.ok() && (result.value().outcome == CommitOutcome::kCommitted ||
+                                             result.value().outcome ==
+                                                 CommitOutcome::kAlreadyCommitted);
+      if (is_proved) {
+        released_files_.insert(released_files_.end(), commit.committable.files.begin(),
+                               commit.committable.files.end());
+      } else if (!result.ok()) {
+        log().warn("commit of checkpoint {} of sink {} subtask {}: {}",
+                   commit.committable.id.checkpoint, commit.committable.id.sink_uid,
+                   commit.committable.id.subtask, result.error().message);
+      }
+      act_on(ledger_.on_result(commit.ticket, result, now_ms()));
+      options_.on_progress();
+    });
+  });
+}
+
+void CommitDriver::abort_orphans(const std::string& sink_uid) {
+  Lane& lane = lanes_.at(sink_uid);
+  if (lane.committer == nullptr) {
+    orphans_done(sink_uid, {});
+    return;
+  }
+  std::vector<Committable> own;
+  for (const Committable& committable : restored_) {
+    if (committable.id.sink_uid == sink_uid) {
+      own.push_back(committable);
+    }
+  }
+  lane.strand->run([this, &lane, sink_uid, own = std::move(own)] {
+    const Status status = lane.committer->abort_orphans(restored_writer_states_[sink_uid], own);
+    options_.inbox->post([this, sink_uid, status] { orphans_done(sink_uid, status); });
+  });
+}
+
+void CommitDriver::orphans_done(const std::string& sink_uid, const Status& status) {
+  if (on_restored_ == nullptr) {
+    return;
+  }
+  if (!status.ok()) {
+    std::exchange(on_restored_, nullptr)(
+        status.error().with_context("sink '" + lanes_.at(sink_uid).entry.name +
+                                    "', aborting what earlier attempts left open"));
+    return;
+  }
+  if (--lanes_to_restore_ == 0) {
+    kill_point("restore.after_commit");
+    std::exchange(on_restored_, nullptr)({});
+  }
+}
+
+}  // namespace weir::runtime

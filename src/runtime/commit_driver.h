@@ -1,0 +1,77 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "checkpoint/commit_ledger.h"
+#include "checkpoint/manifest.h"
+#include "runtime/io_executor.h"
+#include "runtime/job_inbox.h"
+#include "weir/sink.h"
+
+namespace weir::runtime {
+
+/// Performs what the commit ledger decides: commits on I/O threads, off the record path, one at a
+/// time per sink. Called on the job's thread.
+class CommitDriver {
+ public:
+  struct SinkEntry {
+    std::shared_ptr<Sink> sink;
+    SinkContext context;
+    std::string name;
+  };
+  struct Options {
+    checkpoint::CommitLedgerOptions ledger;
+    Clock* clock = nullptr;
+    IoExecutor* io = nullptr;
+    JobInbox* inbox = nullptr;
+    /// A commit cannot be proved: the job stops.
+    std::function<void(const Error&)> on_stop;
+    /// Something was proved.
+    std::function<void()> on_progress;
+  };
+
+  CommitDriver(Options options, std::vector<SinkEntry> sinks);
+
+  /// Makes the committers. May block.
+  Status open();
+  /// Commits everything the restored checkpoint left open, then aborts what earlier attempts left
+  /// behind. `on_done` runs on the job's thread when writers may open.
+  void restore(const checkpoint::Manifest* manifest, std::function<void(Status)> on_done);
+
+  void add(std::vector<Committable> committables) { ledger_.add(std::move(committables)); }
+  void on_checkpoint_complete(CheckpointId checkpoint);
+  void on_time();
+
+  const checkpoint::CommitLedger& ledger() const { return ledger_; }
+  /// Files of proved commits since the last call.
+  std::vector<std::string> take_released_files() { return std::exchange(released_files_, {}); }
+
+ private:
+  struct Lane {
+    SinkEntry entry;
+    std::shared_ptr<Strand> strand;
+    std::unique_ptr<Committer> committer;  // null when the sink is not exactly-once
+  };
+
+  void act_on(const checkpoint::LedgerActions& actions);
+  void start(const checkpoint::StartCommit& commit);
+  void abort_orphans(const std::string& sink_uid);
+  void orphans_done(const std::string& sink_uid, const Status& status);
+  std::int64_t now_ms() { return options_.clock->monotonic_ns() / 1'000'000; }
+
+  const Options options_;
+  checkpoint::CommitLedger ledger_;
+  std::map<std::string, Lane> lanes_;
+  std::vector<Committable> restored_;
+  std::map<std::string, std::vector<std::string>> restored_writer_states_;
+  std::function<void(Status)> on_restored_;
+  std::size_t lanes_to_restore_ = 0;
+  std::vector<std::string> released_files_;
+};
+
+}  // namespace weir::runtime

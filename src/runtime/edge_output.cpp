@@ -1,0 +1,192 @@
+#include "runtime/edge_output.h"
+
+#include <cstring>
+
+namespace weir::runtime {
+namespace {
+
+/// Moves row `i` of a batch of trivially copyable records of kSize bytes (0 = any) to another one.
+template <std::size_t kSize>
+void append_trivial(const Batch& from, std::size_t i, Batch& to) {
+  const std::size_t size = kSize == 0 ? from.type().size : kSize;
+  const std::size_t at = to.size();
+  std::memcpy(to.data() + at * size, from.data() + i * size, size);
+  to.timestamps()[at] = from.timestamps()[i];
+  to.key_hashes()[at] = from.key_hashes()[i];
+  to.set_size(at + 1);
+}
+
+void append_moved(Batch& from, std::size_t i, Batch& to) {
+  const std::size_t at = to.size();
+  from.type().relocate(to.record_at(at), from.record_at(i));
+  to.timestamps()[at] = from.timestamps()[i];
+  to.key_hashes()[at] = from.key_hashes()[i];
+  to.set_size(at + 1);
+}
+
+void append_all(Batch& from, Batch& to) {
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from.type().is_trivially_copyable) {
+      append_trivial<0>(from, i, to);
+    } else {
+      append_moved(from, i, to);
+    }
+  }
+  from.set_size(0);  // the records live in `to` now
+}
+
+}  // namespace
+
+EdgeOutput::EdgeOutput(Options options, std::vector<Target> targets)
+    : options_(std::move(options)) {
+  WEIR_CHECK(!targets.empty());
+  lanes_.reserve(targets.size());
+  for (const Target& target : targets) {
+    lanes_.push_back({target.channel, nullptr, {}});
+  }
+  next_lane_ = static_cast<std::size_t>(options_.subtask) % lanes_.size();
+}
+
+void EdgeOutput::emit(BatchPtr batch) {
+  if (batch == nullptr || batch->empty()) {
+    return;
+  }
+  if (options_.partitioning == Partitioning::kHash) {
+    options_.key->hash(*batch);
+  } else {
+    batch->set_keyed(false);
+  }
+  switch (options_.partitioning) {
+    case Partitioning::kHash:
+      if (lanes_.size() > 1) {
+        scatter(*batch);
+        return;
+      }
+      break;
+    case Partitioning::kBroadcast:
+      for (std::size_t i = 1; i < lanes_.size(); ++i) {
+        emit_to(lanes_[i], batch->clone());
+      }
+      break;
+    case Partitioning::kRebalance:
+    case Partitioning::kRescale:
+      // Dealt out batch by batch: a batch is small beside what a channel holds.
+      next_lane_ = (next_lane_ + 1) % lanes_.size();
+      emit_to(lanes_[next_lane_], std::move(batch));
+      return;
+    case Partitioning::kForward:
+    case Partitioning::kGlobal:
+      break;
+  }
+  emit_to(lanes_[0], std::move(batch));
+}
+
+void EdgeOutput::emit_to(Lane& lane, BatchPtr batch) {
+  if (lane.partial != nullptr) {
+    if (lane.partial->size() + batch->size() <= lane.partial->capacity()) {
+      append_all(*batch, *lane.partial);
+      if (lane.partial->size() * 2 >= lane.partial->capacity()) {
+        flush_lane(lane);
+      }
+      return;
+    }
+    flush_lane(lane);
+  }
+  if (batch->size() * 4 < batch->capacity()) {
+    lane.partial = std::move(batch);  // too small to travel alone
+    return;
+  }
+  push(lane, Element::of(std::move(batch)));
+}
+
+void EdgeOutput::compute_lanes(const Batch& batch) {
+  row_lanes_.resize(batch.size());
+  const std::uint32_t* const hashes = batch.key_hashes();
+  const auto max_parallelism = static_cast<std::uint32_t>(options_.max_parallelism);
+  const auto parallelism = static_cast<std::uint32_t>(options_.receiver_parallelism);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const std::uint32_t group = murmur_of_key_hash(hashes[i]) % max_parallelism;
+    row_lanes_[i] = group * parallelism / max_parallelism;
+  }
+}
+
+void EdgeOutput::scatter(Batch& batch) {
+  compute_lanes(batch);
+  const TypeOps& type = batch.type();
+  const std::size_t size = batch.size();
+  for (std::size_t i = 0; i < size; ++i) {
+    Lane& lane = lanes_[row_lanes_[i]];
+    if (lane.partial == nullptr) {
+      lane.partial = Batch::make(type, Batch::default_capacity(type));
+      lane.partial->set_keyed(true);
+    }
+    Batch& to = *lane.partial;
+    if (!type.is_trivially_copyable) {
+      append_moved(batch, i, to);
+    } else {
+      switch (type.size) {
+        case 8: append_trivial<8>(batch, i, to); break;
+        case 16: append_trivial<16>(batch, i, to); break;
+        case 24: append_trivial<24>(batch, i, to); break;
+        case 32: append_trivial<32>(batch, i, to); break;
+        default: append_trivial<0>(batch, i, to); break;
+      }
+    }
+    if (to.full()) {
+      flush_lane(lane);
+    }
+  }
+  batch.set_size(0);
+}
+
+void EdgeOutput::push(Lane& lane, Element element) {
+  if (element.kind == Element::Kind::kBatch) {
+    sums_.add(*element.batch);
+  }
+  if (lane.staged.empty() && lane.channel->try_push(element)) {
+    return;
+  }
+  lane.staged.push_back(std::move(element));
+  ++staged_count_;
+}
+
+void EdgeOutput::flush_lane(Lane& lane) {
+  if (lane.partial != nullptr && !lane.partial->empty()) {
+    push(lane, Element::of(std::move(lane.partial)));
+  }
+  lane.partial.reset();
+}
+
+void EdgeOutput::flush() {
+  for (Lane& lane : lanes_) {
+    flush_lane(lane);
+  }
+}
+
+void EdgeOutput::broadcast(const Element& element) {
+  for (Lane& lane : lanes_) {
+    flush_lane(lane);
+    Element copy = Element::of(element.kind);
+    copy.watermark = element.watermark;
+    copy.barrier = element.barrier;
+    push(lane, std::move(copy));
+  }
+}
+
+void EdgeOutput::push_staged() {
+  if (staged_count_ == 0) {
+    return;
+  }
+  for (Lane& lane : lanes_) {
+    while (!lane.staged.empty() && lane.channel->try_push(lane.staged.front())) {
+      lane.staged.pop_front();
+      --staged_count_;
+    }
+  }
+}
+
+EdgeReport EdgeOutput::take_report() {
+  return {options_.edge, std::exchange(sums_, EdgeSums())};
+}
+
+}  // namespace weir::runtime

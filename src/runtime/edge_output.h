@@ -1,0 +1,68 @@
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "runtime/channel.h"
+#include "runtime/edge_sums.h"
+#include "runtime/execution_plan.h"
+#include "weir/operator.h"
+
+namespace weir::runtime {
+
+/// The sending end of one edge in one subtask: deals records to the channels of the receiving
+/// subtasks. What a full channel does not take is staged, in order.
+class EdgeOutput final : public Output {
+ public:
+  struct Options {
+    int edge = 0;
+    Partitioning partitioning = Partitioning::kForward;
+    std::shared_ptr<const KeySelector> key;
+    int subtask = 0;          ///< of the sender
+    int max_parallelism = 1;  ///< of the receiver
+    int receiver_parallelism = 1;
+  };
+  struct Target {
+    int subtask = 0;  ///< of the receiver
+    Channel* channel = nullptr;
+  };
+
+  /// `targets`, by ascending subtask: all receivers this subtask may send to.
+  EdgeOutput(Options options, std::vector<Target> targets);
+
+  void emit(BatchPtr batch) override;
+  bool is_full() const override { return staged_count_ > 0; }
+
+  /// Sends partial batches and then `element` to all channels. Not for batches.
+  void broadcast(const Element& element);
+  /// Sends partial batches, without waiting for more to fill them.
+  void flush();
+  /// Moves staged elements into channels as far as they take them.
+  void push_staged();
+  bool has_staged() const { return staged_count_ > 0; }
+
+  /// The sums since the last call.
+  EdgeReport take_report();
+
+ private:
+  struct Lane {
+    Channel* channel;
+    BatchPtr partial;
+    std::deque<Element> staged;
+  };
+
+  void emit_to(Lane& lane, BatchPtr batch);
+  void scatter(Batch& batch);
+  void compute_lanes(const Batch& batch);
+  void push(Lane& lane, Element element);
+  void flush_lane(Lane& lane);
+
+  const Options options_;
+  std::vector<Lane> lanes_;
+  std::size_t staged_count_ = 0;
+  std::size_t next_lane_ = 0;
+  EdgeSums sums_;
+  std::vector<std::uint32_t> row_lanes_;
+};
+
+}  // namespace weir::runtime

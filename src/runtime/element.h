@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+
+#include "weir/batch.h"
+#include "weir/time.h"
+
+namespace weir::runtime {
+
+/// Separates the records of one checkpoint from those of the next.
+struct Barrier {
+  CheckpointId checkpoint = 0;
+  bool is_terminal = false;   ///< the job ends with this checkpoint
+  bool is_savepoint = false;  ///< no side effects on sinks
+};
+
+/// What a channel carries.
+struct Element {
+  enum class Kind : std::uint8_t { kBatch, kWatermark, kBarrier, kIdle, kActive, kEndOfInput };
+
+  Kind kind = Kind::kBatch;
+  BatchPtr batch;                 ///< kBatch; not empty
+  TimestampMs watermark = 0;      ///< kWatermark
+  Barrier barrier;                ///< kBarrier
+
+  static Element of(BatchPtr batch) {
+    Element element;
+    element.batch = std::move(batch);
+    return element;
+  }
+  static Element of_watermark(TimestampMs watermark) {
+    Element element;
+    element.kind = Kind::kWatermark;
+    element.watermark = watermark;
+    return element;
+  }
+  static Element of_barrier(const Barrier& barrier) {
+    Element element;
+    element.kind = Kind::kBarrier;
+    element.barrier = barrier;
+    return element;
+  }
+  static Element of(Kind kind) {
+    Element element;
+    element.kind = kind;
+    return element;
+  }
+};
+
+}  // namespace weir::runtime

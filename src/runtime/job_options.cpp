@@ -1,0 +1,94 @@
+#include "runtime/job_options.h"
+
+#include <algorithm>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "weir/config_options.h"
+#include "weir/key_hash.h"
+
+namespace weir::runtime {
+namespace {
+
+/// The checkpoint directory's name for a pipeline: its id where that is one already.
+std::string job_id_of(const std::string& pipeline_id) {
+  if (checkpoint::is_job_id(pipeline_id)) {
+    return pipeline_id;
+  }
+  std::string id;
+  for (const char salt : {'a', 'b', 'c', 'd'}) {
+    const std::string salted = pipeline_id + salt;
+    id += fmt::format("{:08x}", hash_key_bytes(salted.data(), salted.size()));
+  }
+  return id;
+}
+
+Status read_checkpoint_options(const Configuration& configuration, JobOptions& job) {
+  using namespace options;
+  const auto directory = configuration.find(kCheckpointDir);
+  if (!directory.has_value()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "execution.checkpointing.interval is set but execution.checkpointing.dir is not: "
+                 "name a directory for the checkpoints"};
+  }
+  const DurationMs timeout = configuration.get(kCheckpointTimeout);
+  job.coordinator.interval_ms = configuration.get(kCheckpointInterval).count();
+  job.coordinator.min_pause_ms = checkpoint_min_pause(configuration).count();
+  job.coordinator.timeout_ms = timeout.count();
+  job.coordinator.max_concurrent = configuration.get(kMaxConcurrentCheckpoints);
+  job.coordinator.tolerable_failed = configuration.get(kTolerableFailedCheckpoints);
+  job.alignment = configuration.get(kCheckpointMode) == CheckpointingMode::kExactlyOnce
+                      ? checkpoint::AlignmentMode::kExactlyOnce
+                      : checkpoint::AlignmentMode::kAtLeastOnce;
+  job.store.directory = *directory;
+  job.store.job_id = job.job_id;
+  job.store.pipeline_id = job.pipeline_id;
+  job.store.has_subdirectory = configuration.get(kCheckpointCreateSubdir);
+  job.garbage.num_retained = configuration.get(kRetainedCheckpoints);
+  // A file may be as old as the timeout before its manifest names it.
+  constexpr std::int64_t kGraceMinMs = 60'000;
+  job.garbage.grace_ms = std::max<std::int64_t>(3 * timeout.count(), kGraceMinMs);
+  job.is_checkpointing_enabled = true;
+  return {};
+}
+
+}  // namespace
+
+Result<JobOptions> job_options_of(const Configuration& configuration,
+                                  const std::string& job_name) {
+  using namespace options;
+  JobOptions job;
+  job.job_name = configuration.find(kPipelineName).value_or(job_name);
+  job.pipeline_id = configuration.find(kJobId).value_or(job.job_name);
+  job.job_id = job_id_of(job.pipeline_id);
+  job.incarnation = configuration.get(kIncarnation);
+  const int workers = configuration.get(kWorkers);
+  job.workers = workers > 0 ? workers
+                            : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  job.io_threads = configuration.get(kIoThreads);
+  job.auto_watermark_interval = configuration.get(kAutoWatermarkInterval);
+  job.buffer_timeout = configuration.get(kBufferTimeout);
+  job.max_parallelism = configuration.get(kMaxParallelism);
+  job.is_max_parallelism_explicit = configuration.is_set(kMaxParallelism);
+  job.recovery_path = configuration.find(kRecoveryPath).value_or("");
+  job.is_unclaimed_state_ignored = configuration.get(kIgnoreUnclaimedState);
+  if (configuration.is_set(kCheckpointInterval)) {
+    WEIR_TRY(read_checkpoint_options(configuration, job));
+  }
+  return job;
+}
+
+SinkContext sink_context_of(const JobOptions& options, AttemptId attempt, CheckpointFiles* files) {
+  SinkContext context;
+  context.pipeline_id = options.pipeline_id;
+  context.attempt = attempt;
+  context.is_checkpointing_enabled = options.is_checkpointing_enabled;
+  context.checkpoint_interval = DurationMs(options.coordinator.interval_ms);
+  context.checkpoint_timeout = DurationMs(options.coordinator.timeout_ms);
+  context.max_concurrent_checkpoints = options.coordinator.max_concurrent;
+  context.files = files;
+  return context;
+}
+
+}  // namespace weir::runtime

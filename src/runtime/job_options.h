@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "checkpoint/barrier_aligner.h"
+#include "checkpoint/coordinator.h"
+#include "checkpoint/garbage.h"
+#include "checkpoint/store.h"
+#include "runtime/execution_plan.h"
+#include "weir/configuration.h"
+#include "weir/job_status.h"
+
+namespace weir::runtime {
+
+/// The settings of a job in the form the runtime uses.
+struct JobOptions {
+  std::string job_name;
+  std::string pipeline_id;
+  std::string job_id;  ///< 32 hexadecimal digits
+  std::int64_t incarnation = 0;
+  int workers = 1;
+  int io_threads = 4;
+  DurationMs auto_watermark_interval{200};
+  DurationMs buffer_timeout{100};
+  int max_parallelism = kDefaultMaxParallelism;
+  bool is_max_parallelism_explicit = false;
+
+  bool is_checkpointing_enabled = false;
+  checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
+  checkpoint::CoordinatorOptions coordinator;
+  checkpoint::StoreOptions store;
+  checkpoint::GarbageOptions garbage;
+  int commit_retries = 10;
+  std::string recovery_path;  ///< empty = the latest checkpoint of this job, if any
+  bool is_unclaimed_state_ignored = false;
+
+  JobListener listener;  ///< may be empty
+};
+
+/// Reads the settings. REQUIRES: validate(configuration).ok().
+Result<JobOptions> job_options_of(const Configuration& configuration, const std::string& job_name);
+
+/// What sinks are told; without sink uid and parallelism. `files` may be null.
+SinkContext sink_context_of(const JobOptions& options, AttemptId attempt, CheckpointFiles* files);
+
+}  // namespace weir::runtime

@@ -1,0 +1,215 @@
+#include "runtime/job_runner.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "checkpoint/operator_match.h"
+#include "checkpoint/redistribution.h"
+#include "io/local_file_system.h"
+
+namespace weir::runtime {
+namespace {
+
+/// Trying again cannot help, or could do harm.
+bool is_permanent(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidArgument:
+    case ErrorCode::kCorruption:
+    case ErrorCode::kAuthentication:
+    case ErrorCode::kFenced:
+    case ErrorCode::kLost:
+    case ErrorCode::kUnknownOutcome:
+    case ErrorCode::kCancelled:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+JobRunner::JobRunner(ExecutionPlan plan, JobOptions options,
+                     std::unique_ptr<RestartStrategy> restarts)
+    : plan_(std::move(plan)),
+      options_(std::move(options)),
+      restarts_(std::move(restarts)),
+      io_(options_.io_threads) {}
+
+Result<JobResult> JobRunner::run() {
+  WEIR_TRY(open_store());
+  WEIR_TRY(preflight());
+  while (true) {
+    Result<JobAttempt::Outcome> outcome = run_attempt();
+    if (!outcome.ok()) {
+      report(JobPhase::kFailed, nullptr);
+      return outcome.error();
+    }
+    if (outcome.value().status.ok()) {
+      const bool is_finished = outcome.value().is_finished;
+      report(is_finished ? JobPhase::kFinished : JobPhase::kSuspended, nullptr);
+      return JobResult{is_finished ? JobState::kFinished : JobState::kSuspended,
+                       outcome.value().last_checkpoint, restart_count_};
+    }
+    if (!wait_for_restart(outcome.value())) {
+      report(JobPhase::kFailed, nullptr);
+      return outcome.value().status.error();
+    }
+    ++restart_count_;
+  }
+}
+
+Status JobRunner::open_store() {
+  if (!options_.is_checkpointing_enabled) {
+    return {};
+  }
+  files_ = std::make_unique<LocalFileSystem>();
+  WEIR_ASSIGN(store_,
+              checkpoint::CheckpointStore::open(*files_, system_clock(), options_.store));
+  return {};
+}
+
+Status JobRunner::preflight() {
+  for (const PlanVertex& vertex : plan_.vertices) {
+    for (const PlanOperator& op : vertex.operators) {
+      Status status;
+      if (op.source != nullptr) {
+        status = op.source->preflight(
+            {options_.pipeline_id, op.uid, false, options_.is_checkpointing_enabled});
+      } else if (op.sink != nullptr) {
+        if (op.sink->guarantee() == DeliveryGuarantee::kExactlyOnce &&
+            !options_.is_checkpointing_enabled) {
+          return Error{ErrorCode::kInvalidArgument,
+                       "sink '" + op.name +
+                           "' is exactly-once, which needs checkpoints: set "
+                           "execution.checkpointing.interval and execution.checkpointing.dir"};
+        }
+        SinkContext context = sink_context_of(options_, 0, nullptr);
+        context.sink_uid = op.uid;
+        context.parallelism = vertex.parallelism;
+        status = op.sink->preflight(context);
+      }
+      if (!status.ok()) {
+        return status.error().with_context((op.source != nullptr ? "source '" : "sink '") +
+                                           op.name + "'");
+      }
+    }
+  }
+  return {};
+}
+
+Result<std::optional<checkpoint::Manifest>> JobRunner::find_restore_point() {
+  WEIR_ASSIGN(std::optional<checkpoint::Manifest> latest, store_->load_latest());
+  if (latest.has_value() || options_.recovery_path.empty()) {
+    return latest;
+  }
+  WEIR_ASSIGN(checkpoint::Manifest chosen,
+              checkpoint::CheckpointStore::load_from(*files_, options_.recovery_path));
+  return std::optional<checkpoint::Manifest>(std::move(chosen));
+}
+
+Status JobRunner::check_restore(const checkpoint::Manifest& manifest) {
+  std::vector<checkpoint::JobOperator> operators;
+  for (PlanVertex& vertex : plan_.vertices) {
+    for (const PlanOperator& op : vertex.operators) {
+      operators.push_back({op.uid, op.name});
+      for (const checkpoint::OperatorSnapshot& snapshot : manifest.operators) {
+        if (snapshot.uid == op.uid && op.has_keyed_state) {
+          WEIR_ASSIGN(vertex.max_parallelism,
+                      checkpoint::resolve_max_parallelism(snapshot, vertex.max_parallelism,
+                                                          options_.is_max_parallelism_explicit,
+                                                          vertex.parallelism));
+        }
+      }
+    }
+  }
+  const checkpoint::OperatorMatch match = checkpoint::match_operators(manifest, operators);
+  log().info("restoring checkpoint {} of attempt {}: {}", manifest.checkpoint, manifest.attempt,
+             match.to_string());
+  return checkpoint::check_match(manifest, match, options_.is_unclaimed_state_ignored);
+}
+
+Result<JobAttempt::Outcome> JobRunner::run_attempt() {
+  AttemptId attempt = restart_count_ + 1;
+  std::optional<checkpoint::Manifest> restored;
+  JobOptions options = options_;
+  if (store_ != nullptr) {
+    WEIR_ASSIGN(attempt, store_->begin_attempt());
+    WEIR_ASSIGN(restored, find_restore_point());
+    WEIR_ASSIGN(const CheckpointId highest, store_->highest_checkpoint_id());
+    options.coordinator.first_checkpoint =
+        std::max(highest, restored.has_value() ? restored->checkpoint : 0) + 1;
+  }
+  if (restored.has_value()) {
+    WEIR_TRY(check_restore(*restored));
+    if (status_.restored_checkpoint == 0) {
+      status_.restored_checkpoint = restored->checkpoint;
+    }
+  }
+  log().info("job '{}': attempt {}{}", options_.job_name, attempt,
+             restored.has_value() ? " from checkpoint " + std::to_string(restored->checkpoint)
+                                  : std::string(" from the beginning"));
+  JobServices services{&system_clock(), &io_, &metrics_, store_.get(), &is_stop_requested_};
+  std::optional<JobAttempt> running;
+  running.emplace(plan_, options, services, attempt,
+                  restored.has_value() ? &*restored : nullptr, [&](JobPhase phase) {
+                    report(phase, running.has_value() ? &*running : nullptr);
+                  });
+  JobAttempt::Outcome outcome = running->run();
+  report(status_.phase, &*running);
+  return outcome;
+}
+
+bool JobRunner::wait_for_restart(const JobAttempt::Outcome& outcome) {
+  const Error& error = outcome.status.error();
+  if (is_permanent(error.code) || is_stop_requested_.load()) {
+    return false;
+  }
+  const auto now_ms = [] { return system_clock().monotonic_ns() / 1'000'000; };
+  if (outcome.was_running) {
+    restarts_->on_running(now_ms());
+  }
+  const RestartStrategy::Verdict verdict = restarts_->on_failure(now_ms());
+  log().error("job '{}' failed: {}; {}", options_.job_name, error.message, verdict.reason);
+  if (!verdict.is_restart) {
+    return false;
+  }
+  report(JobPhase::kRestarting, nullptr);
+  const std::int64_t due_ms = now_ms() + verdict.delay.count();
+  while (now_ms() < due_ms && !is_stop_requested_.load()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return !is_stop_requested_.load();
+}
+
+void JobRunner::report(JobPhase phase, const JobAttempt* attempt) {
+  status_.phase = phase;
+  status_.restarts = restart_count_;
+  if (options_.listener == nullptr) {
+    return;
+  }
+  status_.records_in = 0;
+  status_.records_out = 0;
+  for (const MetricRegistry::Sample& sample : metrics_.sample()) {
+    for (const PlanVertex& vertex : plan_.vertices) {
+      for (const PlanOperator& op : vertex.operators) {
+        if (sample.scope.rfind(op.uid + ".", 0) != 0) {
+          continue;
+        }
+        if (op.source != nullptr && sample.name == "numRecordsOut") {
+          status_.records_in += sample.value;
+        } else if (op.sink != nullptr && sample.name == "numRecordsIn") {
+          status_.records_out += sample.value;
+        }
+      }
+    }
+  }
+  if (attempt != nullptr) {
+    attempt->describe(status_);
+  }
+  options_.listener(status_);
+}
+
+}  // namespace weir::runtime

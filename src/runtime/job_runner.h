@@ -1,0 +1,46 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "runtime/execution_plan.h"
+#include "runtime/job_attempt.h"
+#include "runtime/job_options.h"
+#include "runtime/restart_strategy.h"
+#include "weir/job_result.h"
+
+namespace weir::runtime {
+
+/// Runs a plan to its end: attempts, and restarts between them.
+class JobRunner {
+ public:
+  JobRunner(ExecutionPlan plan, JobOptions options, std::unique_ptr<RestartStrategy> restarts);
+
+  Result<JobResult> run();
+  /// Any thread, also a signal handler: a final checkpoint, its commits, then run() returns.
+  void request_stop() { is_stop_requested_.store(true); }
+
+ private:
+  Status preflight();
+  Status open_store();
+  Result<std::optional<checkpoint::Manifest>> find_restore_point();
+  Status check_restore(const checkpoint::Manifest& manifest);
+  Result<JobAttempt::Outcome> run_attempt();
+  /// True when the job is to start again; waits for the time to come.
+  bool wait_for_restart(const JobAttempt::Outcome& outcome);
+  void report(JobPhase phase, const JobAttempt* attempt);
+
+  ExecutionPlan plan_;
+  JobOptions options_;
+  std::unique_ptr<RestartStrategy> restarts_;
+  std::atomic<bool> is_stop_requested_{false};
+  MetricRegistry metrics_;
+  IoExecutor io_;
+  std::unique_ptr<FileSystem> files_;
+  std::unique_ptr<checkpoint::CheckpointStore> store_;
+  JobStatus status_;
+  int restart_count_ = 0;
+};
+
+}  // namespace weir::runtime

@@ -1,0 +1,168 @@
+#include "runtime/pending_snapshot.h"
+
+#include <algorithm>
+
+#include "state/snapshot_file.h"
+
+namespace weir::runtime {
+namespace {
+
+/// Keyed operators store per run of equal watermarks how far their key groups have come.
+std::vector<checkpoint::KeyGroupWatermark> watermarks_of(const OperatorChain::Node& node,
+                                                         TimestampMs watermark) {
+  std::vector<checkpoint::KeyGroupWatermark> runs;
+  const KeyGroupRange range = node.info.key_groups;
+  for (int group = range.first; group <= range.last; ++group) {
+    const auto index = static_cast<std::size_t>(group - range.first);
+    const TimestampMs reached =
+        index < node.restored_watermarks.size()
+            ? std::max(watermark, node.restored_watermarks[index])
+            : watermark;
+    if (!runs.empty() && runs.back().watermark == reached) {
+      runs.back().key_groups.last = group;
+    } else {
+      runs.push_back({{group, group}, reached});
+    }
+  }
+  return runs;
+}
+
+}  // namespace
+
+PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
+                                 const TaskEnvironment& environment, std::function<void()> wake)
+    : barrier_(barrier), environment_(environment) {
+  for (const auto& node : chain.nodes()) {
+    if (node->sink != nullptr) {
+      TaskSnapshot::OfSink of_sink;
+      of_sink.uid = node->info.uid;
+      of_sink.writer = {node->info.subtask, node->sink->snapshot_state(barrier.checkpoint)};
+      result_.sinks.push_back(std::move(of_sink));
+      sinks_.push_back({node.get(), result_.sinks.size() - 1});
+      continue;
+    }
+    if (node->op == nullptr) {
+      continue;
+    }
+    TaskSnapshot::OfOperator of_operator;
+    of_operator.uid = node->info.uid;
+    of_operator.snapshot.subtask = node->info.subtask;
+    of_operator.snapshot.watermark_min = chain.watermark();
+    of_operator.snapshot.watermark_max = chain.watermark();
+    for (const auto& [name, list] : node->operator_state.snapshot()) {
+      of_operator.snapshot.lists.push_back({name, list.redistribution, list.items});
+    }
+    if (node->keyed_state != nullptr) {
+      of_operator.snapshot.key_group_watermarks = watermarks_of(*node, chain.watermark());
+    }
+    result_.operators.push_back(std::move(of_operator));
+    if (node->keyed_state != nullptr) {
+      start_keyed(*node, wake);
+    }
+  }
+}
+
+void PendingSnapshot::start_keyed(OperatorChain::Node& node, std::function<void()> wake) {
+  KeyedPart part;
+  part.node = &node;
+  part.operator_index = result_.operators.size() - 1;
+  part.file_name = environment_.store->new_file_name(
+      checkpoint::FileScope::kExclusive, barrier_.checkpoint,
+      node.info.uid + "-" + std::to_string(node.info.subtask));
+  part.file = std::make_shared<FileResult>();
+  state::SnapshotFile::Options options;
+  options.run = [io = environment_.io](std::function<void()> job) { io->run(std::move(job)); };
+  options.on_done = [file = part.file, wake](Result<state::SnapshotFileInfo> info) {
+    {
+      const std::lock_guard lock(file->mutex);
+      file->info.emplace(std::move(info));
+    }
+    wake();
+  };
+  node.keyed_state->start_snapshot(
+      state::SnapshotFile::create(environment_.store->files(),
+                                  environment_.store->path_of(part.file_name), options));
+  keyed_.push_back(std::move(part));
+}
+
+Status PendingSnapshot::advance() {
+  copy_slices();
+  collect_files();
+  return collect_sinks();
+}
+
+void PendingSnapshot::copy_slices() {
+  for (KeyedPart& part : keyed_) {
+    if (!part.is_copied) {
+      using Progress = state::HeapBackend::CopyProgress;
+      const Progress progress = part.node->keyed_state->copy_slice();
+      part.is_copied = progress == Progress::kDone || progress == Progress::kFailed;
+      return;  // one slice per call keeps the step short
+    }
+  }
+}
+
+void PendingSnapshot::collect_files() {
+  for (KeyedPart& part : keyed_) {
+    if (part.is_stored) {
+      continue;
+    }
+    const std::lock_guard lock(part.file->mutex);
+    if (!part.file->info.has_value()) {
+      continue;
+    }
+    part.is_stored = true;
+    part.is_copied = true;
+    if (!part.file->info->ok()) {
+      failure_ = failure_.has_value() ? failure_ : part.file->info->error();
+      continue;
+    }
+    const state::SnapshotFileInfo& info = part.file->info->value();
+    checkpoint::StateHandle handle;
+    handle.file = {part.file_name, info.file.length_bytes, info.file.crc32c};
+    handle.kind = "heap";
+    handle.key_groups = part.node->info.key_groups;
+    result_.operators[part.operator_index].snapshot.files.push_back(std::move(handle));
+  }
+}
+
+Status PendingSnapshot::collect_sinks() {
+  for (SinkPart& part : sinks_) {
+    if (part.is_prepared) {
+      continue;
+    }
+    WEIR_ASSIGN(auto prepared, part.node->sink->poll_prepared(barrier_.checkpoint));
+    if (prepared.has_value()) {
+      result_.sinks[part.sink_index].committables = std::move(*prepared);
+      part.is_prepared = true;
+    }
+  }
+  return {};
+}
+
+bool PendingSnapshot::is_copying() const {
+  return std::any_of(keyed_.begin(), keyed_.end(),
+                     [](const KeyedPart& part) { return !part.is_copied; });
+}
+
+bool PendingSnapshot::is_complete() const {
+  return std::all_of(keyed_.begin(), keyed_.end(),
+                     [](const KeyedPart& part) { return part.is_stored; }) &&
+         std::all_of(sinks_.begin(), sinks_.end(),
+                     [](const SinkPart& part) { return part.is_prepared; });
+}
+
+void PendingSnapshot::abort() {
+  const Error reason{ErrorCode::kCancelled, "the checkpoint was aborted"};
+  for (KeyedPart& part : keyed_) {
+    if (!part.is_copied) {
+      part.node->keyed_state->abandon_snapshot(reason);
+      part.is_copied = true;
+    }
+    // A file that is written already is garbage for the store to collect.
+    part.is_stored = true;
+  }
+  failure_ = reason;
+}
+
+}  // namespace weir::runtime

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "runtime/operator_chain.h"
+#include "runtime/task_messages.h"
+
+namespace weir::runtime {
+
+/// One task's part of one checkpoint, from its barrier to the acknowledgement: copies state in
+/// slices, waits for the files and for what the sinks prepare. Used on the task's thread.
+class PendingSnapshot {
+ public:
+  /// At the barrier, after the sinks ended their epoch: starts the copies.
+  PendingSnapshot(const Barrier& barrier, OperatorChain& chain, const TaskEnvironment& environment,
+                  std::function<void()> wake);
+
+  /// Does a bounded amount of work. Error: a sink failed, which ends the attempt.
+  Status advance();
+  /// True while state is still being copied: the next snapshot has to wait.
+  bool is_copying() const;
+  bool is_complete() const;
+
+  /// The checkpoint is over: state is not needed any more, what the sinks prepared is.
+  void abort();
+
+  const Barrier& barrier() const { return barrier_; }
+  /// REQUIRES: is_complete().
+  TaskSnapshot& result() { return result_; }
+  /// Why the state could not be stored, if it could not.
+  const std::optional<Error>& failure() const { return failure_; }
+
+ private:
+  struct FileResult {  // shared with the I/O thread that finishes the file
+    std::mutex mutex;
+    std::optional<Result<state::SnapshotFileInfo>> info;
+  };
+  struct KeyedPart {
+    OperatorChain::Node* node;
+    std::size_t operator_index;  // into result_.operators
+    std::string file_name;
+    std::shared_ptr<FileResult> file;
+    bool is_copied = false;
+    bool is_stored = false;
+  };
+  struct SinkPart {
+    OperatorChain::Node* node;
+    std::size_t sink_index;  // into result_.sinks
+    bool is_prepared = false;
+  };
+
+  void start_keyed(OperatorChain::Node& node, std::function<void()> wake);
+  void copy_slices();
+  void collect_files();
+  Status collect_sinks();
+
+  const Barrier barrier_;
+  const TaskEnvironment& environment_;
+  TaskSnapshot result_;
+  std::vector<KeyedPart> keyed_;
+  std::vector<SinkPart> sinks_;
+  std::optional<Error> failure_;
+};
+
+}  // namespace weir::runtime

@@ -1,0 +1,391 @@
+#include "runtime/task.h"
+
+#include "base/log.h"
+#include "runtime/task_scope.h"
+
+namespace weir::runtime {
+namespace {
+
+constexpr int kEventsPerStep = 8;
+
+std::vector<OperatorChain::EdgeRef> edge_refs(const Task::Wiring& wiring) {
+  std::vector<OperatorChain::EdgeRef> refs;
+  for (std::size_t i = 0; i < wiring.outputs.size(); ++i) {
+    refs.push_back({wiring.output_edges[i], wiring.outputs[i].get()});
+  }
+  return refs;
+}
+
+}  // namespace
+
+Task::Task(int id, const PlanVertex& vertex, int subtask, const TaskEnvironment& environment,
+           Wiring wiring, TaskRestore restore, WakeSignal& signal)
+    : id_(id),
+      vertex_(vertex),
+      subtask_(subtask),
+      environment_(environment),
+      signal_(signal),
+      restore_(std::move(restore)) {
+  const auto wake = [this] { signal_.wake(); };
+  std::vector<OperatorChain::EdgeRef> refs = edge_refs(wiring);
+  outputs_ = std::move(wiring.outputs);
+  chain_ = std::make_unique<OperatorChain>(vertex, subtask, environment, std::move(refs), wake);
+  if (vertex.operators.front().source != nullptr) {
+    source_ = std::make_unique<SourceDriver>(
+        vertex.operators.front(), environment, chain_->nodes().front()->info,
+        chain_->head_output(), wake, [this] { environment_.listener->on_split_request(id_); });
+  } else {
+    gate_.emplace(std::move(wiring.inputs), environment.alignment);
+  }
+}
+
+Task::~Task() {
+  for (const auto& snapshot : snapshots_) {
+    snapshot->abort();
+  }
+}
+
+void Task::post(TaskMessage message) {
+  {
+    const std::lock_guard lock(mail_mutex_);
+    mail_.push_back(std::move(message));
+    has_mail_.store(true, std::memory_order_release);
+  }
+  signal_.wake();
+}
+
+Task::Progress Task::step() {
+  if (phase_ == Phase::kFailed) {
+    return Progress::kDone;
+  }
+  if (phase_ == Phase::kCreated) {
+    if (const Status opened = open(); !opened.ok()) {
+      fail(opened.error());
+      return Progress::kDone;
+    }
+    phase_ = Phase::kRunning;
+    environment_.listener->on_running(id_);
+    return Progress::kProgress;
+  }
+  const bool did_something = run_once();
+  if (!chain_->status().ok()) {
+    fail(chain_->status().error());
+    return Progress::kDone;
+  }
+  return did_something ? Progress::kProgress : Progress::kIdle;
+}
+
+Status Task::open() {
+  WEIR_TRY(chain_->open(restore_));
+  if (source_ != nullptr) {
+    WEIR_TRY(source_->open(std::move(restore_.splits)));
+  }
+  restore_ = TaskRestore();
+  return {};
+}
+
+void Task::fail(const Error& error) {
+  phase_ = Phase::kFailed;
+  environment_.listener->on_failed(id_, error);
+}
+
+bool Task::run_once() {
+  now_ns_ = environment_.clock->monotonic_ns();
+  bool did_something = handle_mail();
+  did_something |= advance_snapshots();
+  push_staged();
+  chain_->poll_sinks();
+  if (!chain_->status().ok() || chain_->is_blocked()) {
+    if (source_ != nullptr) {
+      source_->note_blocked(now_ns_);
+    }
+    return did_something;
+  }
+  if (chain_->is_busy()) {
+    chain_->resume();
+    forward_watermark();
+    return true;
+  }
+  if (phase_ == Phase::kEnding && finish_end_of_data()) {
+    return true;
+  }
+  if (has_barrier()) {
+    return handle_barrier() || did_something;
+  }
+  if (phase_ == Phase::kEnded) {
+    // Nothing but barriers comes any more; sources are told of them, others read them.
+    return (gate_.has_value() && read_gate()) || did_something;
+  }
+  did_something |= serve_time();
+  if (!is_stopped_ && phase_ == Phase::kRunning && !chain_->is_busy()) {
+    did_something |= read_input();
+  }
+  const bool is_overdue =
+      now_ns_ - last_flush_ns_ >= environment_.buffer_timeout.count() * 1'000'000;
+  if (!did_something || is_overdue) {
+    flush_outputs();
+  }
+  return did_something;
+}
+
+bool Task::handle_mail() {
+  if (!has_mail_.load(std::memory_order_acquire)) {
+    return false;
+  }
+  std::vector<TaskMessage> mail;
+  {
+    const std::lock_guard lock(mail_mutex_);
+    mail.swap(mail_);
+    has_mail_.store(false, std::memory_order_relaxed);
+  }
+  for (TaskMessage& message : mail) {
+    handle(message);
+  }
+  return true;
+}
+
+void Task::handle(TaskMessage& message) {
+  if (auto* trigger = std::get_if<TriggerBarrier>(&message)) {
+    barriers_.push_back(trigger->barrier);
+  } else if (auto* completed = std::get_if<CheckpointCompleted>(&message)) {
+    chain_->notify_checkpoint_complete(completed->checkpoint);
+    if (source_ != nullptr) {
+      source_->notify_checkpoint_complete(completed->checkpoint);
+    }
+  } else if (auto* aborted = std::get_if<CheckpointAborted>(&message)) {
+    if (gate_.has_value()) {
+      gate_->abort_checkpoint(aborted->checkpoint);
+    }
+    for (const auto& snapshot : snapshots_) {
+      if (snapshot->barrier().checkpoint == aborted->checkpoint) {
+        snapshot->abort();
+      }
+    }
+    chain_->notify_checkpoint_aborted(aborted->checkpoint);
+    is_stopped_ = is_stopped_ && !aborted->is_terminal;
+  } else if (auto* splits = std::get_if<AddSplits>(&message)) {
+    if (const Status added = source_->add_splits(std::move(splits->splits)); !added.ok()) {
+      chain_->fail(added.error());
+    }
+  } else if (std::holds_alternative<NoMoreSplits>(message)) {
+    source_->no_more_splits();
+  }
+}
+
+bool Task::advance_snapshots() {
+  bool did_something = false;
+  for (const auto& snapshot : snapshots_) {
+    const bool was_copying = snapshot->is_copying();
+    if (const Status advanced = snapshot->advance(); !advanced.ok()) {
+      chain_->fail(advanced.error());
+      return true;
+    }
+    did_something |= was_copying && !snapshot->is_copying();
+  }
+  // In order, so that the committables of a checkpoint arrive before those of the next.
+  while (!snapshots_.empty() && snapshots_.front()->is_complete()) {
+    PendingSnapshot& done = *snapshots_.front();
+    const CheckpointId checkpoint = done.barrier().checkpoint;
+    if (done.failure().has_value()) {
+      environment_.listener->on_decline(id_, checkpoint, *done.failure(),
+                                        std::move(done.result()));
+    } else {
+      environment_.listener->on_ack(id_, checkpoint, std::move(done.result()));
+    }
+    snapshots_.pop_front();
+    did_something = true;
+  }
+  return did_something || (!snapshots_.empty() && snapshots_.front()->is_copying());
+}
+
+bool Task::handle_barrier() {
+  if (!are_operators_prepared_) {
+    if (!snapshots_.empty() && snapshots_.back()->is_copying()) {
+      return false;
+    }
+    chain_->prepare_snapshot(barriers_.front().checkpoint);
+    are_operators_prepared_ = true;
+    if (chain_->is_blocked()) {
+      return true;  // sinks end their epoch only when they have taken everything
+    }
+  }
+  start_snapshot();
+  return true;
+}
+
+void Task::start_snapshot() {
+  const Barrier barrier = barriers_.front();
+  barriers_.pop_front();
+  are_operators_prepared_ = false;
+  for (const auto& node : chain_->nodes()) {
+    Status status;
+    if (node->sink != nullptr) {
+      status = node->sink->begin_prepare(barrier.checkpoint);
+    } else if (node->op != nullptr) {
+      status = node->op->snapshot_state(barrier.checkpoint);
+    }
+    if (!status.ok()) {
+      chain_->fail(status.error().with_context(subtask_label(node->info)));
+      return;
+    }
+  }
+  broadcast(Element::of_barrier(barrier));
+  auto snapshot = std::make_unique<PendingSnapshot>(barrier, *chain_, environment_,
+                                                    [this] { signal_.wake(); });
+  TaskSnapshot& result = snapshot->result();
+  if (source_ != nullptr) {
+    checkpoint::ReaderSnapshot reader;
+    reader.subtask = subtask_;
+    reader.is_finished = phase_ == Phase::kEnded;
+    reader.splits = source_->snapshot(barrier.checkpoint);
+    result.reader = std::move(reader);
+  }
+  for (const auto& output : outputs_) {
+    result.sent.push_back(output->take_report());
+  }
+  if (gate_.has_value()) {
+    result.received = gate_->take_reports();
+  }
+  snapshots_.push_back(std::move(snapshot));
+  is_stopped_ = is_stopped_ || barrier.is_terminal;
+}
+
+bool Task::serve_time() {
+  if (source_ != nullptr && now_ns_ >= next_watermark_ns_) {
+    next_watermark_ns_ =
+        now_ns_ + environment_.auto_watermark_interval.count() * 1'000'000;
+    const SourceDriver::WatermarkUpdate update = source_->update_watermark(now_ns_);
+    if (update.has_idle_changed && !update.is_idle) {
+      broadcast(Element::of(Element::Kind::kActive));
+    }
+    if (update.watermark != kMinTimestamp) {
+      chain_->process_watermark(update.watermark);
+      forward_watermark();
+    }
+    if (update.has_idle_changed && update.is_idle) {
+      broadcast(Element::of(Element::Kind::kIdle));
+    }
+  }
+  if (chain_->is_busy()) {
+    return true;
+  }
+  const TimestampMs timer = chain_->next_processing_time_timer();
+  if (timer == kMaxTimestamp) {
+    return false;
+  }
+  const TimestampMs now = environment_.clock->wall_ms();
+  if (timer > now) {
+    return false;
+  }
+  chain_->process_time(now);
+  return true;
+}
+
+bool Task::read_input() { return source_ != nullptr ? read_source() : read_gate(); }
+
+bool Task::read_source() {
+  bool did_something = false;
+  for (int i = 0; i < kEventsPerStep; ++i) {
+    const Result<PollResult> polled = source_->poll();
+    if (!polled.ok()) {
+      chain_->fail(polled.error().with_context(subtask_label(chain_->nodes().front()->info)));
+      return true;
+    }
+    if (polled.value() == PollResult::kIdle) {
+      break;
+    }
+    did_something = true;
+    if (polled.value() == PollResult::kFinished) {
+      begin_end_of_data();
+      break;
+    }
+    if (chain_->is_blocked() || !chain_->status().ok()) {
+      break;
+    }
+  }
+  return did_something;
+}
+
+bool Task::read_gate() {
+  bool did_something = false;
+  for (int i = 0; i < kEventsPerStep; ++i) {
+    std::optional<InputGate::Event> event = gate_->next();
+    if (!event.has_value()) {
+      break;
+    }
+    did_something = true;
+    on_event(std::move(*event));
+    if (has_barrier() || chain_->is_busy() || phase_ != Phase::kRunning ||
+        chain_->is_blocked() || !chain_->status().ok()) {
+      break;
+    }
+  }
+  return did_something;
+}
+
+void Task::on_event(InputGate::Event event) {
+  using Kind = InputGate::Event::Kind;
+  switch (event.kind) {
+    case Kind::kBatch:
+      chain_->process_batch(std::move(event.batch), event.operator_input);
+      break;
+    case Kind::kWatermark:
+      chain_->process_watermark(event.watermark);
+      forward_watermark();
+      break;
+    case Kind::kIdle:
+      broadcast(Element::of(Element::Kind::kIdle));
+      break;
+    case Kind::kActive:
+      broadcast(Element::of(Element::Kind::kActive));
+      break;
+    case Kind::kBarrier:
+      barriers_.push_back(event.barrier);
+      break;
+    case Kind::kEndOfInput:
+      begin_end_of_data();
+      break;
+  }
+}
+
+void Task::begin_end_of_data() {
+  phase_ = Phase::kEnding;
+  chain_->process_watermark(kMaxTimestamp);
+  forward_watermark();
+}
+
+bool Task::finish_end_of_data() {
+  // Reached once the final watermark has passed all operators.
+  chain_->end_input();
+  broadcast(Element::of(Element::Kind::kEndOfInput));
+  phase_ = Phase::kEnded;
+  environment_.listener->on_end_of_data(id_);
+  return true;
+}
+
+void Task::forward_watermark() {
+  if (const std::optional<TimestampMs> watermark = chain_->take_watermark()) {
+    broadcast(Element::of_watermark(*watermark));
+  }
+}
+
+void Task::broadcast(const Element& element) {
+  for (const auto& output : outputs_) {
+    output->broadcast(element);
+  }
+}
+
+void Task::flush_outputs() {
+  last_flush_ns_ = now_ns_;
+  for (const auto& output : outputs_) {
+    output->flush();
+  }
+}
+
+void Task::push_staged() {
+  for (const auto& output : outputs_) {
+    output->push_staged();
+  }
+}
+
+}  // namespace weir::runtime

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "runtime/input_gate.h"
+#include "runtime/operator_chain.h"
+#include "runtime/pending_snapshot.h"
+#include "runtime/source_driver.h"
+#include "runtime/task_environment.h"
+#include "runtime/task_messages.h"
+
+namespace weir::runtime {
+
+/// One subtask of one vertex: a cooperative unit that never blocks. step() does a bounded amount
+/// of work; whoever hosts the task calls it again, from one thread at a time.
+class Task {
+ public:
+  enum class Progress {
+    kProgress,  ///< did something: call again
+    kIdle,      ///< nothing to do now: call again after a wake-up or some milliseconds
+    kDone,      ///< failed; never does anything again
+  };
+  struct Wiring {
+    std::vector<InputGate::Input> inputs;  ///< empty for a source
+    std::vector<std::unique_ptr<EdgeOutput>> outputs;
+    std::vector<int> output_edges;  ///< parallel to `outputs`
+  };
+
+  Task(int id, const PlanVertex& vertex, int subtask, const TaskEnvironment& environment,
+       Wiring wiring, TaskRestore restore, WakeSignal& signal);
+  ~Task();
+
+  Progress step();
+
+  /// Any thread.
+  void post(TaskMessage message);
+  int id() const { return id_; }
+  int subtask() const { return subtask_; }
+  const PlanVertex& vertex() const { return vertex_; }
+  bool is_source() const { return source_ != nullptr || vertex_.operators.front().source != nullptr; }
+
+ private:
+  enum class Phase { kCreated, kRunning, kEnding, kEnded, kFailed };
+
+  Status open();
+  /// True when something was done. What fails sets the chain's status.
+  bool run_once();
+  bool handle_mail();
+  void handle(TaskMessage& message);
+  bool advance_snapshots();
+  bool handle_barrier();
+  void start_snapshot();
+  bool serve_time();
+  bool read_input();
+  bool read_source();
+  bool read_gate();
+  void on_event(InputGate::Event event);
+  void begin_end_of_data();
+  bool finish_end_of_data();
+  void forward_watermark();
+  void broadcast(const Element& element);
+  void flush_outputs();
+  void push_staged();
+  bool has_barrier() const { return !barriers_.empty(); }
+  void fail(const Error& error);
+
+  const int id_;
+  const PlanVertex& vertex_;
+  const int subtask_;
+  const TaskEnvironment& environment_;
+  WakeSignal& signal_;
+  TaskRestore restore_;
+  Phase phase_ = Phase::kCreated;
+
+  std::vector<std::unique_ptr<EdgeOutput>> outputs_;
+  std::unique_ptr<OperatorChain> chain_;
+  std::unique_ptr<SourceDriver> source_;
+  std::optional<InputGate> gate_;
+  bool is_input_busy_ = false;  ///< the source said there is more
+  bool is_stopped_ = false;     ///< a terminal barrier has passed
+
+  std::deque<Barrier> barriers_;  ///< to be handled before any further input
+  bool are_operators_prepared_ = false;
+  std::deque<std::unique_ptr<PendingSnapshot>> snapshots_;
+
+  std::int64_t now_ns_ = 0;
+  std::int64_t next_watermark_ns_ = 0;
+  std::int64_t last_flush_ns_ = 0;
+
+  std::atomic<bool> has_mail_{false};
+  std::mutex mail_mutex_;
+  std::vector<TaskMessage> mail_;  ///< guarded by mail_mutex_
+};
+
+}  // namespace weir::runtime

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "checkpoint/barrier_aligner.h"
+#include "checkpoint/store.h"
+#include "runtime/execution_plan.h"
+#include "runtime/io_executor.h"
+#include "runtime/metric_registry.h"
+#include "runtime/task_messages.h"
+#include "weir/sink.h"
+
+namespace weir::runtime {
+
+/// What the tasks of one attempt share. Outlives them and everything they hand to the I/O threads.
+struct TaskEnvironment {
+  std::string job_name;
+  std::string pipeline_id;
+  AttemptId attempt = 0;
+  Clock* clock = nullptr;
+  IoExecutor* io = nullptr;
+  MetricRegistry* metrics = nullptr;
+  TaskListener* listener = nullptr;
+  checkpoint::CheckpointStore* store = nullptr;  ///< null when checkpointing is off
+  SinkContext sink_defaults;                     ///< without sink_uid and parallelism
+  checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
+  DurationMs auto_watermark_interval{200};
+  DurationMs buffer_timeout{100};
+};
+
+}  // namespace weir::runtime

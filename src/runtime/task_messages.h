@@ -1,0 +1,80 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "checkpoint/manifest.h"
+#include "runtime/edge_sums.h"
+#include "runtime/element.h"
+#include "weir/sink.h"
+#include "weir/source.h"
+
+namespace weir::runtime {
+
+/// What a task is told, in order, through its mailbox.
+struct TriggerBarrier {  ///< sources only
+  Barrier barrier;
+};
+struct CheckpointCompleted {
+  CheckpointId checkpoint = 0;
+};
+struct CheckpointAborted {
+  CheckpointId checkpoint = 0;
+  bool is_terminal = false;
+};
+struct AddSplits {
+  std::vector<SourceSplit> splits;
+};
+struct NoMoreSplits {};
+using TaskMessage =
+    std::variant<TriggerBarrier, CheckpointCompleted, CheckpointAborted, AddSplits, NoMoreSplits>;
+
+/// One task's part of a checkpoint.
+struct TaskSnapshot {
+  struct OfOperator {
+    std::string uid;
+    checkpoint::SubtaskSnapshot snapshot;
+  };
+  struct OfSink {
+    std::string uid;
+    checkpoint::WriterSnapshot writer;
+    std::vector<Committable> committables;
+  };
+  std::vector<OfOperator> operators;
+  std::vector<OfSink> sinks;
+  std::optional<checkpoint::ReaderSnapshot> reader;
+  std::vector<EdgeReport> sent;
+  std::vector<EdgeReport> received;
+};
+
+/// What a task starts from: its share of the restored checkpoint.
+struct TaskRestore {
+  struct OfOperator {
+    std::vector<checkpoint::StateHandle> files;
+    std::vector<checkpoint::ListState> lists;
+    std::vector<TimestampMs> watermarks;  ///< per key group of the subtask
+  };
+  bool is_restored = false;
+  std::vector<OfOperator> operators;                       ///< parallel to the vertex' operators
+  std::vector<std::vector<std::string>> writer_states;     ///< parallel to the vertex' operators
+  std::vector<SourceSplit> splits;
+};
+
+/// What tasks report. Called on worker and I/O threads.
+class TaskListener {
+ public:
+  virtual ~TaskListener() = default;
+  virtual void on_running(int task) = 0;
+  /// All input is processed; the task waits for the final checkpoint.
+  virtual void on_end_of_data(int task) = 0;
+  virtual void on_ack(int task, CheckpointId checkpoint, TaskSnapshot snapshot) = 0;
+  /// The state could not be stored. `rest` still holds what the sinks prepared.
+  virtual void on_decline(int task, CheckpointId checkpoint, const Error& reason,
+                          TaskSnapshot rest) = 0;
+  virtual void on_failed(int task, const Error& error) = 0;
+  virtual void on_split_request(int task) = 0;
+};
+
+}  // namespace weir::runtime
