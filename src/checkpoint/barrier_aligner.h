@@ -44,7 +44,8 @@ class BarrierAligner {
   AlignerVerdict on_cancel(std::size_t input, CheckpointId checkpoint);
   /// `input` has ended: counts as having delivered every pending and future barrier.
   AlignerVerdict on_end_of_input(std::size_t input);
-  /// The coordinator gave the checkpoint up. Its later barriers are ignored.
+  /// The coordinator gave the checkpoint up. Its later barriers start nothing; the first of them
+  /// is answered with `aborted`, so that nobody downstream waits.
   AlignerVerdict abort(CheckpointId checkpoint);
 
   bool is_blocked(std::size_t input) const { return blocked_[input]; }
@@ -64,6 +65,7 @@ class BarrierAligner {
 
   /// Earlier checkpoints that still wait for `input` cannot complete any more.
   void abort_overtaken(std::size_t input, CheckpointId checkpoint, AlignerVerdict& verdict);
+  void give_up(CheckpointId checkpoint, AlignerVerdict& verdict);
   void complete_full(AlignerVerdict& verdict);
   void recompute_blocked(AlignerVerdict& verdict);
   bool is_cancelled(CheckpointId checkpoint) const { return cancelled_.contains(checkpoint); }

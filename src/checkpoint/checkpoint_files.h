@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <string>
@@ -20,6 +22,10 @@ class StoreCheckpointFiles final : public CheckpointFiles {
   /// Makes the files of a restored manifest's sinks readable.
   void adopt(const Manifest& manifest);
 
+  /// Checkpoint `checkpoint` was triggered: what is written from now on is named by the next one at
+  /// the latest. File names carry that number, which keeps the garbage collection away until then.
+  void on_triggered(CheckpointId checkpoint) { next_checkpoint_ = checkpoint + 1; }
+
   Result<std::string> write(std::string_view hint, std::string_view bytes) override;
   /// kCorruption when length or checksum differ from what was recorded.
   Result<std::string> read(std::string_view name) override;
@@ -30,6 +36,7 @@ class StoreCheckpointFiles final : public CheckpointFiles {
 
  private:
   CheckpointStore& store_;
+  std::atomic<CheckpointId> next_checkpoint_{std::numeric_limits<CheckpointId>::max()};
   std::mutex mutex_;
   std::map<std::string, FileReference, std::less<>> known_;
 };

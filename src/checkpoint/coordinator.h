@@ -136,7 +136,7 @@ class CheckpointCoordinator {
   void enqueue_due(TimestampMs now_ms);
   void start_requests(TimestampMs now_ms, CoordinatorActions& out);
   void start(const TriggerRequest& request, TimestampMs now_ms, CoordinatorActions& out);
-  void publish_next(TimestampMs now_ms, CoordinatorActions& out);
+  void publish_next(CoordinatorActions& out);
   void enqueue(const TriggerRequest& request, CoordinatorActions& out);
   void refuse(const TriggerRequest& request, AbortReason reason, CoordinatorActions& out);
   void abort(CheckpointId checkpoint, AbortReason reason, TimestampMs now_ms,
@@ -145,8 +145,13 @@ class CheckpointCoordinator {
   void fail_job(std::string reason, CoordinatorActions& out);
   CoordinatorActions finish(TimestampMs now_ms, CoordinatorActions out);
 
+  /// at + duration, without overflow.
+  static TimestampMs add_ms(TimestampMs at_ms, std::int64_t duration_ms) {
+    return at_ms > kMaxTimestamp - duration_ms ? kMaxTimestamp : at_ms + duration_ms;
+  }
   std::int64_t interval_now_ms() const;
   bool is_periodic_on() const;
+  bool is_terminal_pending() const;
   bool is_terminal_under_way() const;
   bool is_publishing() const;
   int running_count() const;

@@ -1,0 +1,419 @@
+#include "checkpoint/store.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <random>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "io/block_file.h"
+
+namespace weir::checkpoint {
+namespace {
+
+constexpr std::string_view kIdentityName = "_job";
+constexpr std::string_view kLockName = "_lock";
+constexpr std::string_view kAttempts = "attempts";
+constexpr std::string_view kShared = "shared";
+constexpr std::string_view kTaskOwned = "taskowned";
+constexpr std::string_view kManifestName = "_metadata";
+constexpr std::size_t kHintBytesMax = 48;
+
+std::uint64_t random_start() {
+  std::random_device chance;
+  return (std::uint64_t{chance()} << 32) | chance();
+}
+
+std::string identity_of(const StoreOptions& options) {
+  return "weir job " + options.job_id + "\npipeline " + options.pipeline_id + "\n";
+}
+
+std::string safe_hint(std::string_view hint) {
+  std::string safe(hint.substr(0, kHintBytesMax));
+  for (char& c : safe) {
+    const bool is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    if (!is_good) {
+      c = '_';
+    }
+  }
+  // A hint must not make a file look like a left-over of publish().
+  for (std::size_t at = 0; (at = safe.find(kAsideInfix)) != std::string::npos;) {
+    safe[at] = '_';
+  }
+  return safe.empty() ? "file" : safe;
+}
+
+std::optional<std::int64_t> number_of(std::string_view name) {
+  // One way to read a decimal number without sign or leading zero: as the number of a checkpoint.
+  return checkpoint_of_path("chk-" + std::string(name));
+}
+
+}  // namespace
+
+CheckpointStore::CheckpointStore(FileSystem& files, Clock& clock, StoreOptions options,
+                                 std::string root)
+    : files_(files),
+      clock_(clock),
+      options_(std::move(options)),
+      root_(std::move(root)),
+      next_unique_(random_start()) {}
+
+Result<std::unique_ptr<CheckpointStore>> CheckpointStore::open(FileSystem& files, Clock& clock,
+                                                               StoreOptions options) {
+  if (options.directory.empty() || !is_job_id(options.job_id)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "checkpoint store needs a directory and a job id of 32 hexadecimal digits, got '" +
+                     options.directory + "' and '" + options.job_id + "'"};
+  }
+  std::string root = options.has_subdirectory ? join_path(options.directory, options.job_id)
+                                              : options.directory;
+  std::unique_ptr<CheckpointStore> store(
+      new CheckpointStore(files, clock, std::move(options), std::move(root)));
+  WEIR_TRY(files.create_directories(store->root_));
+  auto lock = files.lock(join_path(store->root_, kLockName));
+  if (!lock.ok()) {
+    return lock.error().with_context("job " + store->options_.job_id +
+                                     " seems to run already; its checkpoint directory is in use");
+  }
+  store->lock_ = std::move(lock).value();
+  WEIR_TRY(store->check_identity());
+  for (const std::string_view name : {kAttempts, kShared, kTaskOwned}) {
+    WEIR_TRY(files.create_directories(join_path(store->root_, name)));
+  }
+  return store;
+}
+
+Status CheckpointStore::check_identity() {
+  const std::string path = join_path(root_, kIdentityName);
+  const Status published = files_.publish(path, identity_of(options_));
+  if (published.ok()) {
+    return {};
+  }
+  WEIR_ASSIGN(const std::string found, files_.read(path));
+  // The pipeline may have been renamed; the job id may not.
+  const std::string wanted = "weir job " + options_.job_id + "\n";
+  if (found.starts_with(wanted)) {
+    return {};
+  }
+  return Error{ErrorCode::kInvalidArgument,
+               "checkpoint directory " + root_ + " belongs to another job (" +
+                   found.substr(0, std::min<std::size_t>(found.find('\n'), 64)) +
+                   "), not to job " + options_.job_id + "; choose another directory"};
+}
+
+Result<std::vector<AttemptId>> CheckpointStore::list_attempts() {
+  WEIR_ASSIGN(const auto entries, files_.list(join_path(root_, kAttempts)));
+  std::vector<AttemptId> attempts;
+  for (const DirectoryEntry& entry : entries) {
+    if (const auto number = number_of(entry.name)) {
+      attempts.push_back(*number);
+    }
+  }
+  std::sort(attempts.begin(), attempts.end());
+  return attempts;
+}
+
+Result<AttemptId> CheckpointStore::begin_attempt() {
+  WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
+  AttemptId next = attempts.empty() ? 1 : attempts.back() + 1;
+  // A lost reply costs a number, which is harmless: they need not be dense.
+  constexpr int tries_max = 100;
+  for (int i = 0; i < tries_max; ++i, ++next) {
+    const std::string path = join_path(join_path(root_, kAttempts), std::to_string(next));
+    const Status published = files_.publish(path, "");
+    if (published.ok()) {
+      attempt_ = next;
+      return next;
+    }
+    const ErrorCode code = published.error().code;
+    if (code != ErrorCode::kAlreadyExists && code != ErrorCode::kUnknownOutcome) {
+      return published.error().with_context("cannot begin attempt " + std::to_string(next));
+    }
+  }
+  return Error{ErrorCode::kIo, "cannot begin an attempt in " + root_ +
+                                   ": every number was taken or its outcome unknown"};
+}
+
+Status CheckpointStore::check_leading() {
+  WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
+  if (attempts.empty() || attempt_ == 0 || attempts.back() != attempt_) {
+    return Error{ErrorCode::kFenced,
+                 "attempt " + std::to_string(attempt_) + " of job " + options_.job_id +
+                     " does not lead; the highest attempt is " +
+                     std::to_string(attempts.empty() ? 0 : attempts.back())};
+  }
+  return {};
+}
+
+Result<CheckpointId> CheckpointStore::highest_checkpoint_id() {
+  WEIR_ASSIGN(const auto entries, files_.list(root_));
+  CheckpointId highest = 0;
+  for (const DirectoryEntry& entry : entries) {
+    if (const auto checkpoint = checkpoint_of_path(entry.name)) {
+      highest = std::max(highest, *checkpoint);
+    }
+  }
+  return highest;
+}
+
+Status CheckpointStore::begin_checkpoint(CheckpointId checkpoint) {
+  const Status created = files_.create_directory(path_of(directory_of(checkpoint)));
+  if (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) {
+    return Error{ErrorCode::kFenced, "checkpoint " + std::to_string(checkpoint) +
+                                         " was begun by another run: " + created.error().message};
+  }
+  return created;
+}
+
+std::string CheckpointStore::new_file_name(FileScope scope, CheckpointId checkpoint,
+                                           std::string_view hint) {
+  WEIR_CHECK(attempt_ > 0 && checkpoint > 0);
+  std::uint64_t unique = 0;
+  {
+    const std::lock_guard lock(name_mutex_);
+    unique = next_unique_++;
+  }
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(unique));
+  const std::string directory = scope == FileScope::kExclusive ? directory_of(checkpoint)
+                                : scope == FileScope::kShared  ? std::string(kShared)
+                                                               : std::string(kTaskOwned);
+  return directory + "/a" + std::to_string(attempt_) + "-c" + std::to_string(checkpoint) + "-" +
+         digits + "-" + safe_hint(hint);
+}
+
+std::string CheckpointStore::path_of(std::string_view name) const {
+  WEIR_CHECK_MESSAGE(is_safe_relative_path(name), "unsafe name of a checkpoint file");
+  return join_path(root_, name);
+}
+
+std::string CheckpointStore::directory_of(CheckpointId checkpoint) {
+  return "chk-" + std::to_string(checkpoint);
+}
+
+std::string CheckpointStore::manifest_name_of(CheckpointId checkpoint) {
+  return directory_of(checkpoint) + "/" + std::string(kManifestName);
+}
+
+Status CheckpointStore::sync_directories_of(const Manifest& manifest) {
+  std::set<std::string> directories;
+  for (const FileReference& file : files_of(manifest)) {
+    const auto origin = origin_of(file.path);
+    // The names of older files became durable with the manifest that named them first.
+    if (origin.has_value() && origin->attempt == attempt_) {
+      directories.insert(file.path.substr(0, file.path.find_last_of('/')));
+    }
+  }
+  for (const std::string& directory : directories) {
+    WEIR_TRY(files_.sync_directory(path_of(directory)));
+  }
+  return {};
+}
+
+Status CheckpointStore::publish(const Manifest& manifest) {
+  WEIR_CHECK(manifest.job_id == options_.job_id && manifest.attempt == attempt_);
+  WEIR_ASSIGN(const std::string bytes, encode_manifest(manifest));
+  WEIR_TRY(sync_directories_of(manifest));
+  WEIR_TRY(check_leading());
+  const std::string path = path_of(manifest_name_of(manifest.checkpoint));
+  kill_point("checkpoint.before_manifest");
+  const Status published = files_.publish(path, bytes);
+  if (!published.ok()) {
+    WEIR_TRY(confirm_published(path, bytes, published.error()));
+  }
+  kill_point("checkpoint.after_manifest");
+  return {};
+}
+
+/// After a failed publish: the truth is what can be read back.
+Status CheckpointStore::confirm_published(const std::string& path, std::string_view bytes,
+                                          const Error& failure) {
+  const auto found = files_.read(path);
+  if (found.ok()) {
+    if (found.value() != bytes) {
+      return Error{ErrorCode::kAlreadyExists,
+                   "a different manifest was published before as " + path};
+    }
+    // It is ours. Its name still has to be durable before anyone relies on it.
+    const Status synced = files_.sync_directory(path.substr(0, path.find_last_of('/')));
+    if (!synced.ok()) {
+      return Error{ErrorCode::kUnknownOutcome,
+                   "manifest " + path + " may not be durable: " + synced.error().message};
+    }
+    return {};
+  }
+  if (found.error().code == ErrorCode::kNotFound && failure.code != ErrorCode::kUnknownOutcome) {
+    return failure;
+  }
+  return Error{ErrorCode::kUnknownOutcome, "cannot tell whether " + path + " was published: " +
+                                               failure.message + "; reading it back: " +
+                                               found.error().message};
+}
+
+Result<std::vector<CheckpointId>> CheckpointStore::list_published() {
+  WEIR_ASSIGN(const auto entries, files_.list(root_));
+  std::vector<CheckpointId> published;
+  for (const DirectoryEntry& entry : entries) {
+    const auto checkpoint = checkpoint_of_path(entry.name);
+    if (!checkpoint.has_value() || !entry.is_directory) {
+      continue;
+    }
+    WEIR_ASSIGN(const bool is_published, files_.exists(path_of(manifest_name_of(*checkpoint))));
+    if (is_published) {
+      published.push_back(*checkpoint);
+    }
+  }
+  std::sort(published.rbegin(), published.rend());
+  return published;
+}
+
+Result<Manifest> CheckpointStore::load_once(CheckpointId checkpoint) {
+  const std::string path = path_of(manifest_name_of(checkpoint));
+  WEIR_ASSIGN(const std::string bytes, files_.read(path));
+  auto manifest = decode_manifest(bytes);
+  if (!manifest.ok()) {
+    return manifest.error().with_context("cannot read checkpoint " + path);
+  }
+  if (manifest.value().job_id != options_.job_id || manifest.value().checkpoint != checkpoint) {
+    return Error{ErrorCode::kCorruption,
+                 "checkpoint " + path + " is of job " + manifest.value().job_id +
+                     " and has number " + std::to_string(manifest.value().checkpoint)};
+  }
+  return manifest;
+}
+
+Result<Manifest> CheckpointStore::load(CheckpointId checkpoint) {
+  for (int tries = 1;; ++tries) {
+    auto manifest = load_once(checkpoint);
+    if (manifest.ok() || manifest.error().code == ErrorCode::kNotFound ||
+        manifest.error().code == ErrorCode::kInvalidArgument || tries >= options_.read_attempts) {
+      return manifest;
+    }
+    log().warn("{}; trying again", manifest.error().message);
+    std::this_thread::sleep_for(options_.read_retry_delay);
+  }
+}
+
+Result<std::optional<Manifest>> CheckpointStore::load_latest() {
+  WEIR_ASSIGN(const std::vector<CheckpointId> published, list_published());
+  for (const CheckpointId checkpoint : published) {
+    auto manifest = load(checkpoint);
+    if (!manifest.ok()) {
+      // Never an older one: its state would lie below what the sinks have committed since.
+      return manifest.error().with_context(
+          "the latest checkpoint cannot be used and older ones are not tried");
+    }
+    if (manifest.value().kind == SnapshotKind::kSavepoint) {
+      continue;  // The user's, not a point of recovery.
+    }
+    kill_point("restore.after_load");
+    return std::optional<Manifest>(std::move(manifest).value());
+  }
+  return std::optional<Manifest>();
+}
+
+Result<Manifest> CheckpointStore::load_from(FileSystem& files, const std::string& path) {
+  const std::string file = path.ends_with(kManifestName) ? path : join_path(path, kManifestName);
+  WEIR_ASSIGN(const std::string bytes, files.read(file));
+  auto manifest = decode_manifest(bytes);
+  return manifest.ok() ? manifest
+                       : Result<Manifest>(manifest.error().with_context("cannot read " + file));
+}
+
+Status CheckpointStore::verify(const Manifest& manifest) {
+  for (const FileReference& file : files_of(manifest)) {
+    const std::string path = path_of(file.path);
+    WEIR_ASSIGN(const FileSummary found, summarize_file(files_, path));
+    if (found.length_bytes != file.length_bytes || found.crc32c != file.crc32c) {
+      return Error{ErrorCode::kCorruption,
+                   "file " + path + " of checkpoint " + std::to_string(manifest.checkpoint) +
+                       " has " + std::to_string(found.length_bytes) + " bytes and CRC32C " +
+                       std::to_string(found.crc32c) + ", its manifest says " +
+                       std::to_string(file.length_bytes) + " and " + std::to_string(file.crc32c)};
+    }
+  }
+  return {};
+}
+
+Status CheckpointStore::list_into(const std::string& directory, std::vector<StoredFile>& out) {
+  auto entries = files_.list(join_path(root_, directory));
+  if (!entries.ok()) {
+    // Gone since the parent was listed.
+    return entries.error().code == ErrorCode::kNotFound ? Status() : entries.status();
+  }
+  const TimestampMs now_ms = clock_.wall_ms();
+  for (const DirectoryEntry& entry : entries.value()) {
+    const std::string path = directory.empty() ? entry.name : directory + "/" + entry.name;
+    out.push_back({path, entry.is_directory, now_ms - entry.modified_ms});
+    if (entry.is_directory) {
+      WEIR_TRY(list_into(path, out));
+    }
+  }
+  return {};
+}
+
+Result<std::vector<StoredFile>> CheckpointStore::list_files() {
+  std::vector<StoredFile> files;
+  WEIR_TRY(list_into("", files));
+  return files;
+}
+
+Status CheckpointStore::collect(const GarbagePlan& plan) {
+  WEIR_TRY(check_leading());
+  const auto remove_all = [this](const std::vector<std::string>& names) -> Status {
+    for (const std::string& name : names) {
+      const Status removed = files_.remove(path_of(name));
+      if (!removed.ok() && removed.error().code != ErrorCode::kNotFound) {
+        return removed;
+      }
+    }
+    return {};
+  };
+  WEIR_TRY(remove_all(plan.manifests));
+  // A checkpoint must not come back after a power cut when its files are gone already.
+  for (const std::string& name : plan.manifests) {
+    WEIR_TRY(files_.sync_directory(path_of(name.substr(0, name.find_last_of('/')))));
+  }
+  WEIR_TRY(remove_all(plan.files));
+  for (const std::string& name : plan.directories) {
+    const Status removed = files_.remove_directory(path_of(name));
+    if (!removed.ok()) {
+      log().debug("left for a later pass: {}", removed.error().message);
+    }
+  }
+  return {};
+}
+
+Status CheckpointStore::collect_garbage(const GarbageOptions& options,
+                                        const std::vector<std::string>& in_use) {
+  GarbageFacts facts;
+  WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
+  facts.own_attempt = attempt_;
+  facts.leading_attempt = attempts.empty() ? 0 : attempts.back();
+  facts.grace_ms = options.grace_ms;
+  facts.in_use = in_use;
+  // The files first, the manifests afterwards: what a manifest published in between names is kept.
+  WEIR_ASSIGN(facts.files, list_files());
+  WEIR_ASSIGN(const std::vector<CheckpointId> ids, list_published());
+  std::vector<PublishedCheckpoint> published;
+  std::vector<Manifest> manifests;
+  for (const CheckpointId id : ids) {
+    WEIR_ASSIGN(Manifest manifest, load(id));
+    published.push_back({id, manifest.kind});
+    manifests.push_back(std::move(manifest));
+  }
+  const std::vector<CheckpointId> retained = retained_checkpoints(published, options.num_retained);
+  for (Manifest& manifest : manifests) {
+    if (std::find(retained.begin(), retained.end(), manifest.checkpoint) != retained.end()) {
+      facts.retained.push_back(std::move(manifest));
+    }
+  }
+  return collect(plan_garbage(facts));
+}
+
+}  // namespace weir::checkpoint
