@@ -12,41 +12,49 @@ namespace {
 
 constexpr int kDirectoryDepthMax = 64;
 
-Result<bool> has_file(FileSystem& files, const std::string& path) { return files.exists(path); }
-
-Status remove_below(FileSystem& files, const std::string& directory, int depth,
-                    const std::function<bool(const std::string& name)>& is_wanted) {
+/// Returns the number of files removed.
+Result<int> remove_below(FileSystem& files, const std::string& directory, int depth,
+                         const std::function<bool(const std::string& name)>& is_wanted) {
+  int removed_count = 0;
   if (depth > kDirectoryDepthMax) {
     return Error{ErrorCode::kIo, "directories are nested too deeply: " + directory};
   }
   auto entries = files.list(directory);
   if (!entries.ok()) {
-    return entries.error().code == ErrorCode::kNotFound ? Status() : entries.status();
+    return entries.error().code == ErrorCode::kNotFound ? Result<int>(0) : entries.error();
   }
   for (const DirectoryEntry& entry : entries.value()) {
     const std::string path = join_path(directory, entry.name);
     if (entry.is_directory) {
-      WEIR_TRY(remove_below(files, path, depth + 1, is_wanted));
+      WEIR_ASSIGN(const int below, remove_below(files, path, depth + 1, is_wanted));
+      removed_count += below;
     } else if (is_wanted(entry.name)) {
       const Status removed = files.remove(path);
       if (!removed.ok() && removed.error().code != ErrorCode::kNotFound) {
-        return removed;
+        return removed.error();
       }
-      log().info("file sink: removed {}, left behind by an earlier attempt", path);
+      log().debug("file sink: removed {}, left behind by an earlier attempt", path);
+      ++removed_count;
     }
   }
-  return {};
+  return removed_count;
 }
 
 }  // namespace
 
-Status remove_hidden_files(FileSystem& files, const std::string& base_path, const std::string& tag,
-                           const std::function<bool(const HiddenName& name,
-                                                    const std::string& file_name)>& is_abandoned) {
-  return remove_below(files, base_path, 0, [&](const std::string& file_name) {
+Status remove_hidden_files(
+    FileSystem& files, const std::string& base_path, const std::string& tag,
+    const std::function<bool(const HiddenName& name, const std::string& file_name)>& is_abandoned) {
+  const auto is_wanted = [&](const std::string& file_name) {
     const auto name = parse_hidden_name(file_name);
     return name.has_value() && name->tag == tag && is_abandoned(*name, file_name);
-  });
+  };
+  WEIR_ASSIGN(const int count, remove_below(files, base_path, 0, is_wanted));
+  if (count > 0) {
+    log().info("file sink: removed {} unfinished files of earlier attempts below {}", count,
+               base_path);
+  }
+  return {};
 }
 
 FileCommitter::FileCommitter(FileSystem& files, std::string base_path, const SinkContext& context)
@@ -86,16 +94,16 @@ Result<FileCommitter::Place> FileCommitter::find(const PartFile& file,
                                                  bool is_from_earlier_attempt) const {
   const std::string final_name = final_path(file);
   const std::string hidden_name = hidden_path(file);
-  WEIR_ASSIGN(bool is_final, has_file(files_, final_name));
+  WEIR_ASSIGN(bool is_final, files_.exists(final_name));
   if (!is_final) {
-    WEIR_ASSIGN(const bool is_hidden, has_file(files_, hidden_name));
+    WEIR_ASSIGN(const bool is_hidden, files_.exists(hidden_name));
     if (is_hidden) {
       // What this process wrote a moment ago is not read again; what lay on disk over a crash is.
       WEIR_TRY(verify(hidden_name, file, is_from_earlier_attempt));
       return Place::kHidden;
     }
     // Asked again: a rename by somebody else may have come between the two questions.
-    WEIR_ASSIGN(is_final, has_file(files_, final_name));
+    WEIR_ASSIGN(is_final, files_.exists(final_name));
   }
   if (!is_final) {
     return Place::kNowhere;

@@ -13,8 +13,8 @@ namespace weir::file {
 /// Makes prepared files visible by renaming them.
 ///
 /// The proof of a commit is the file itself: one with the recorded length and checksum under the
-/// final name means committed, a different one is an error, and neither the hidden nor the final one
-/// means lost. An epoch with a lost file is not made visible in part.
+/// final name means committed, a different one is an error, and neither the hidden nor the final
+/// one means lost. An epoch with a lost file is not made visible in part.
 class FileCommitter final : public Committer {
  public:
   FileCommitter(FileSystem& files, std::string base_path, const SinkContext& context);
@@ -42,8 +42,8 @@ class FileCommitter final : public Committer {
 
 /// Removes the hidden files of sink `tag` below `base_path` for which `is_abandoned(name, path)`
 /// says so. Fine if the directory does not exist.
-Status remove_hidden_files(FileSystem& files, const std::string& base_path, const std::string& tag,
-                           const std::function<bool(const HiddenName& name,
-                                                    const std::string& file_name)>& is_abandoned);
+Status remove_hidden_files(
+    FileSystem& files, const std::string& base_path, const std::string& tag,
+    const std::function<bool(const HiddenName& name, const std::string& file_name)>& is_abandoned);
 
 }  // namespace weir::file

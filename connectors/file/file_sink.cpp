@@ -99,13 +99,12 @@ class RowFileSink final : public Sink {
   /// Each subtask removes a share of what earlier attempts, of any parallelism, left unfinished.
   Status remove_leftovers(const SinkWriterContext& context) const {
     const int parallelism = std::max(context.subtask.parallelism, 1);
-    return remove_hidden_files(
-        *settings_.files, settings_.path,
-        sink_tag(context.sink.pipeline_id, context.sink.sink_uid),
-        [&](const HiddenName& name, const std::string& /*file_name*/) {
-          return name.attempt < context.sink.attempt &&
-                 name.subtask % parallelism == context.subtask.subtask;
-        });
+    return remove_hidden_files(*settings_.files, settings_.path,
+                               sink_tag(context.sink.pipeline_id, context.sink.sink_uid),
+                               [&](const HiddenName& name, const std::string& /*file_name*/) {
+                                 return name.attempt < context.sink.attempt &&
+                                        name.subtask % parallelism == context.subtask.subtask;
+                               });
   }
 
   const TypeOps& type_;

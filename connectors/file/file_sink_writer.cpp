@@ -101,9 +101,9 @@ Result<FileSinkWriter::OpenPart*> FileSinkWriter::part_of(const std::string& buc
   }
   WEIR_TRY(check_bucket(bucket));
   if (open_parts_.size() >= kOpenPartsMax) {
-    start_sealing(std::min_element(
-        open_parts_.begin(), open_parts_.end(),
-        [](const auto& a, const auto& b) { return a.second.age < b.second.age; }));
+    start_sealing(
+        std::min_element(open_parts_.begin(), open_parts_.end(),
+                         [](const auto& a, const auto& b) { return a.second.age < b.second.age; }));
   }
   OpenPart part;
   part.age = parts_opened_++;

@@ -18,9 +18,8 @@ constexpr std::size_t kNameBytesMax = 255;
 constexpr char kPayloadVersion = 1;
 
 bool is_hex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::string to_hex(std::uint64_t value, std::size_t digits) {
