@@ -1,0 +1,324 @@
+#include "kafka/committer.h"
+
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "kafka/replay_log.h"
+
+namespace weir::kafka {
+namespace {
+
+constexpr int kLiveCommitTimeoutMs = 3'000;
+constexpr int kEndTxnTimeoutMs = 2'000;
+constexpr int kMarkerTimeoutMs = 2'000;
+constexpr int kFenceTimeoutMs = 5'000;
+constexpr int kReplayTimeoutMs = 60'000;
+
+std::string epoch_name(const Committable& committable, const PreparedTransaction& prepared) {
+  return "checkpoint " + std::to_string(committable.id.checkpoint) + " of sink " +
+         committable.id.sink_uid + "[" + std::to_string(committable.id.subtask) +
+         "], transactional id '" + prepared.transactional_id + "', topic '" + prepared.topic +
+         "', " + std::to_string(prepared.record_count) + " records";
+}
+
+bool is_transient(const Error& error) {
+  return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout;
+}
+
+CommitResult retry(std::string why) { return {CommitOutcome::kRetry, std::move(why)}; }
+
+/// kRetry for what may go away by itself; anything else is the caller's error.
+Result<CommitResult> retry_or_fail(const Error& error) {
+  if (is_transient(error)) {
+    return retry(error.message);
+  }
+  return error;
+}
+
+}  // namespace
+
+KafkaCommitter::KafkaCommitter(const SinkOptions& options, SinkContext context, ClientConfig config,
+                               std::shared_ptr<PrefixClaim> claim)
+    : options_(options),
+      context_(std::move(context)),
+      claim_(std::move(claim)),
+      client_(std::move(config)) {}
+
+Result<CommitResult> KafkaCommitter::commit(const Committable& committable) {
+  WEIR_ASSIGN(const PreparedTransaction prepared, decode_prepared(committable));
+  const ProducerIdentity identity = prepared.identity();
+  const std::shared_ptr<LiveTransaction> live = LiveTransactions::instance().find(identity);
+  if (live == nullptr) {
+    return commit_by_identity(committable, prepared);
+  }
+  const std::scoped_lock lock(live->mutex());
+  if (live->is_finished()) {
+    return commit_by_identity(committable, prepared);
+  }
+  kill_point("kafka.commit.before_end_txn");
+  std::string detail;
+  const ProducerHandle::Ended ended = live->handle().commit(kLiveCommitTimeoutMs, detail);
+  kill_point("kafka.commit.after_end_txn");
+  if (ended == ProducerHandle::Ended::kRetry) {
+    return retry(detail);
+  }
+  Result<CommitResult> result = CommitResult{CommitOutcome::kCommitted, "live producer"};
+  if (ended == ProducerHandle::Ended::kBroken) {
+    log().warn("kafka: {}: {}; judging by identity and marker", epoch_name(committable, prepared),
+               detail);
+    result = commit_by_identity(committable, prepared);
+  }
+  if (result.ok() && result.value().outcome != CommitOutcome::kRetry) {
+    // Proved, so the id may be initialised again for a later epoch.
+    live->finish();
+    LiveTransactions::instance().remove(identity);
+  }
+  return result;
+}
+
+PreparedEpoch KafkaCommitter::facts_of(const PreparedTransaction& prepared,
+                                       const CommittableId& id) {
+  PreparedEpoch epoch;
+  epoch.checkpoint = id.checkpoint;
+  epoch.attempt = id.attempt;
+  epoch.age_ms = system_clock().wall_ms() - prepared.prepared_at_ms;
+  epoch.marker_retention_ms = client_.marker_retention_ms();
+  return epoch;
+}
+
+Result<TransactionVerdict> KafkaCommitter::judge_by_marker(EndTxnAnswer answer,
+                                                           const PreparedTransaction& prepared,
+                                                           const CommittableId& id) {
+  WEIR_ASSIGN(const MarkerFact marker,
+              client_.read_marker(prepared.marker_place(), deadline_after_ms(kMarkerTimeoutMs)));
+  if (answer != EndTxnAnswer::kDone) {
+    return judge_transaction(answer, marker, facts_of(prepared, id));
+  }
+  // A coordinator also answers NONE for a transaction that lost its contents. The marker was part
+  // of them.
+  if (marker.state == MarkerFact::State::kUnstable) {
+    return TransactionVerdict::kRetry;
+  }
+  const TransactionVerdict proof =
+      judge_transaction(EndTxnAnswer::kInvalidState, marker, facts_of(prepared, id));
+  return proof == TransactionVerdict::kAlreadyCommitted ? TransactionVerdict::kCommitted
+                                                        : TransactionVerdict::kUnknown;
+}
+
+Result<CommitResult> KafkaCommitter::commit_by_identity(const Committable& committable,
+                                                        const PreparedTransaction& prepared) {
+  kill_point("kafka.recover.before_commit");
+  const EndTxnAnswer answer =
+      client_.commit(prepared.identity(), deadline_after_ms(kEndTxnTimeoutMs));
+  const std::string said = client_.last_problem();
+  kill_point("kafka.recover.after_commit");
+  TransactionVerdict verdict = judge_transaction(answer, MarkerFact{}, PreparedEpoch{});
+  if (verdict == TransactionVerdict::kReadMarker || verdict == TransactionVerdict::kCommitted) {
+    const Result<TransactionVerdict> judged = judge_by_marker(answer, prepared, committable.id);
+    if (!judged.ok()) {
+      return retry_or_fail(judged.error());
+    }
+    verdict = judged.value();
+  }
+  switch (verdict) {
+    case TransactionVerdict::kCommitted:
+      return CommitResult{CommitOutcome::kCommitted, "by identity; marker read back"};
+    case TransactionVerdict::kAlreadyCommitted:
+      return CommitResult{CommitOutcome::kAlreadyCommitted, said + "; the marker proves it"};
+    case TransactionVerdict::kRetry:
+    case TransactionVerdict::kReadMarker:
+      return retry(said);
+    case TransactionVerdict::kAborted:
+      return bring_back(committable, prepared);
+    case TransactionVerdict::kUnknown:
+      break;
+  }
+  return Error{ErrorCode::kUnknownOutcome,
+               "kafka: nothing proves whether " + epoch_name(committable, prepared) +
+                   " was committed (" + said + ", marker group '" + prepared.marker_group +
+                   "'). Keep this checkpoint and look into the topic before going on"};
+}
+
+Result<CommitResult> KafkaCommitter::bring_back(const Committable& committable,
+                                                const PreparedTransaction& prepared) {
+  if (prepared.has_replay_log) {
+    return replay(committable, prepared);
+  }
+  // A copy of the EndTxn may still be on its way: shut it out before the last look at the marker.
+  const Status fenced =
+      client_.fence(prepared.transactional_id, deadline_after_ms(kFenceTimeoutMs));
+  if (!fenced.ok()) {
+    return retry_or_fail(fenced.error());
+  }
+  const Result<TransactionVerdict> verdict =
+      judge_by_marker(EndTxnAnswer::kFenced, prepared, committable.id);
+  if (!verdict.ok()) {
+    return retry_or_fail(verdict.error());
+  }
+  if (verdict.value() == TransactionVerdict::kAlreadyCommitted) {
+    return CommitResult{CommitOutcome::kAlreadyCommitted, "the marker proves it"};
+  }
+  if (verdict.value() != TransactionVerdict::kAborted) {
+    return retry("the marker is " + std::string(verdict_name(verdict.value())));
+  }
+  return CommitResult{CommitOutcome::kLost,
+                      "the broker rolled back " + epoch_name(committable, prepared) +
+                          ", and the sink keeps no replay log (set_replay_log(true) would have "
+                          "brought it back); was the job down for longer than "
+                          "transaction.timeout.ms?"};
+}
+
+Result<CommitResult> KafkaCommitter::replay(const Committable& committable,
+                                            const PreparedTransaction& prepared) {
+  log().warn("kafka: the broker rolled back {}; producing it again from the replay log",
+             epoch_name(committable, prepared));
+  Properties properties = options_.properties;
+  if (!properties.contains("transaction.timeout.ms")) {
+    properties.set("transaction.timeout.ms", std::to_string(kDefaultTransactionTimeoutMs));
+  }
+  WEIR_ASSIGN(const auto producer, ProducerHandle::create(properties, prepared.transactional_id,
+                                                          std::make_shared<Waker>(nullptr)));
+  // Fences every older holder of the id, so the marker cannot change any more.
+  const Status initialised = producer->init_transactions(kFenceTimeoutMs);
+  if (!initialised.ok()) {
+    return retry_or_fail(initialised.error());
+  }
+  const Result<TransactionVerdict> verdict =
+      judge_by_marker(EndTxnAnswer::kFenced, prepared, committable.id);
+  if (!verdict.ok()) {
+    return retry_or_fail(verdict.error());
+  }
+  if (verdict.value() == TransactionVerdict::kAlreadyCommitted) {
+    return CommitResult{CommitOutcome::kAlreadyCommitted, "the marker proves it"};
+  }
+  if (verdict.value() != TransactionVerdict::kAborted) {
+    return retry("the marker is " + std::string(verdict_name(verdict.value())));
+  }
+  return replay_into(*producer, committable, prepared);
+}
+
+Result<CommitResult> KafkaCommitter::replay_into(ProducerHandle& producer,
+                                                 const Committable& committable,
+                                                 const PreparedTransaction& prepared) {
+  Status written = producer.begin();
+  if (written.ok()) {
+    written = produce_log(producer, committable, prepared);
+  }
+  if (written.ok()) {
+    written =
+        producer.send_marker(prepared.marker_place(),
+                             {committable.id.checkpoint, committable.id.attempt}, kFenceTimeoutMs);
+  }
+  if (!written.ok()) {
+    static_cast<void>(producer.abort(kFenceTimeoutMs));
+    return retry_or_fail(written.error());
+  }
+  kill_point("kafka.replay.before_commit");
+  std::string detail;
+  ProducerHandle::Ended ended = producer.commit(kFenceTimeoutMs, detail);
+  if (ended == ProducerHandle::Ended::kRetry) {
+    ended = producer.commit(kFenceTimeoutMs, detail);
+  }
+  if (ended != ProducerHandle::Ended::kCommitted) {
+    return retry("replay: " + detail);  // The next call finds out by the marker.
+  }
+  return CommitResult{CommitOutcome::kCommitted,
+                      "the broker had rolled it back; produced again from the replay log, " +
+                          std::to_string(prepared.record_count) + " records"};
+}
+
+Status KafkaCommitter::produce_log(ProducerHandle& producer, const Committable& committable,
+                                   const PreparedTransaction& prepared) {
+  const Deadline deadline = deadline_after_ms(kReplayTimeoutMs);
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < committable.files.size(); ++i) {
+    WEIR_ASSIGN(const std::string bytes, context_.files->read(committable.files[i]));
+    auto records = decode_replay_chunk(bytes, static_cast<std::uint32_t>(i));
+    if (!records.ok()) {
+      return records.error().with_context(committable.files[i]);
+    }
+    for (const Record& record : records.value()) {
+      for (;;) {
+        WEIR_ASSIGN(const ProducerHandle::Produced produced,
+                    producer.produce(record, prepared.topic, nullptr));
+        if (produced == ProducerHandle::Produced::kAccepted) {
+          break;
+        }
+        producer.flush(20);
+        if (std::chrono::steady_clock::now() >= deadline) {
+          return Error{ErrorCode::kTimeout, "kafka: replaying takes too long"};
+        }
+      }
+      ++count;
+    }
+  }
+  if (count != prepared.record_count) {
+    return Error{ErrorCode::kCorruption, "kafka: the replay log holds " + std::to_string(count) +
+                                             " of " + epoch_name(committable, prepared)};
+  }
+  while (!producer.flush(500)) {
+    WEIR_TRY(producer.error());
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return Error{ErrorCode::kTimeout, "kafka: replaying takes too long"};
+    }
+  }
+  return producer.error();
+}
+
+Status KafkaCommitter::abort_orphans(const std::vector<std::string>& restored_writer_states,
+                                     const std::vector<Committable>& restored_committables) {
+  std::set<std::string> ids;
+  std::set<std::string> prefixes{prefix_of(options_, context_)};
+  for (const std::string& bytes : restored_writer_states) {
+    WEIR_ASSIGN(const WriterState state, decode_writer_state(bytes));
+    prefixes.insert(state.prefix);
+    ids.insert(state.transactional_ids.begin(), state.transactional_ids.end());
+  }
+  for (const Committable& committable : restored_committables) {
+    WEIR_ASSIGN(const PreparedTransaction prepared, decode_prepared(committable));
+    ids.insert(prepared.transactional_id);
+  }
+  auto listed = client_.broker().list_transactions();
+  // A coordinator that just started answers once it has read its log.
+  const Deadline deadline = deadline_after_ms(kFenceTimeoutMs);
+  while (!listed.ok() && is_transient(listed.error()) &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    listed = client_.broker().list_transactions();
+  }
+  if (!listed.ok()) {
+    return listed.error();
+  }
+  if (listed.value().has_value()) {
+    for (const ListedTransaction& one : *listed.value()) {
+      const bool is_open = one.state == "Ongoing";
+      for (const std::string& prefix : prefixes) {
+        if (is_open && is_id_of_prefix(one.transactional_id, prefix)) {
+          ids.insert(one.transactional_id);
+        }
+      }
+    }
+  } else {
+    // The brokers cannot be asked: fence what an attempt before the first checkpoint may have used.
+    const int slots = std::max(1, context_.max_concurrent_checkpoints) + 2;
+    for (int subtask = 0; subtask < context_.parallelism; ++subtask) {
+      for (int slot = 0; slot < slots; ++slot) {
+        ids.insert(transactional_id(prefix_of(options_, context_), subtask, slot));
+      }
+    }
+  }
+  for (const std::string& id : ids) {
+    WEIR_TRY(client_.fence(id, deadline_after_ms(kFenceTimeoutMs)));
+  }
+  if (!ids.empty()) {
+    log().info("kafka: sink {}: fenced {} transactional ids of earlier attempts", context_.sink_uid,
+               ids.size());
+  }
+  return {};
+}
+
+}  // namespace weir::kafka

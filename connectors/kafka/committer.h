@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+
+#include "kafka/committable.h"
+#include "kafka/live_transactions.h"
+#include "kafka/sink_options.h"
+
+namespace weir::kafka {
+
+/// Ends prepared transactions: through the live producer when it is in this process, else, and
+/// whenever that one cannot tell what happened, by stored identity and marker. An epoch that the
+/// broker provably rolled back is produced again from its replay log.
+class KafkaCommitter final : public Committer {
+ public:
+  KafkaCommitter(const SinkOptions& options, SinkContext context, ClientConfig config,
+                 std::shared_ptr<PrefixClaim> claim);
+
+  Result<CommitResult> commit(const Committable& committable) override;
+  Status abort_orphans(const std::vector<std::string>& restored_writer_states,
+                       const std::vector<Committable>& restored_committables) override;
+
+ private:
+  Result<CommitResult> commit_by_identity(const Committable& committable,
+                                          const PreparedTransaction& prepared);
+  Result<TransactionVerdict> judge_by_marker(EndTxnAnswer answer,
+                                             const PreparedTransaction& prepared,
+                                             const CommittableId& id);
+  Result<CommitResult> bring_back(const Committable& committable,
+                                  const PreparedTransaction& prepared);
+  Result<CommitResult> replay(const Committable& committable, const PreparedTransaction& prepared);
+  Result<CommitResult> replay_into(ProducerHandle& producer, const Committable& committable,
+                                   const PreparedTransaction& prepared);
+  Status produce_log(ProducerHandle& producer, const Committable& committable,
+                     const PreparedTransaction& prepared);
+  PreparedEpoch facts_of(const PreparedTransaction& prepared, const CommittableId& id);
+
+  const SinkOptions options_;
+  const SinkContext context_;
+  const std::shared_ptr<PrefixClaim> claim_;
+  RecoveryClient client_;
+};
+
+}  // namespace weir::kafka

@@ -1,0 +1,144 @@
+#include "kafka/transaction_outcome.h"
+
+#include <charconv>
+
+#include "kafka/protocol.h"
+
+namespace weir::kafka {
+namespace {
+
+/// A marker this near to its expiry may be gone already: brokers' clocks differ from ours.
+constexpr std::int64_t kRetentionMarginMs = 3'600'000;
+
+TransactionVerdict judge_present(const Marker& marker, const PreparedEpoch& epoch) {
+  if (marker.checkpoint == epoch.checkpoint) {
+    return marker.attempt == epoch.attempt ? TransactionVerdict::kAlreadyCommitted
+                                           : TransactionVerdict::kUnknown;
+  }
+  if (marker.checkpoint > epoch.checkpoint) {
+    return marker.attempt >= epoch.attempt ? TransactionVerdict::kAlreadyCommitted
+                                           : TransactionVerdict::kUnknown;
+  }
+  return marker.attempt <= epoch.attempt ? TransactionVerdict::kAborted
+                                         : TransactionVerdict::kUnknown;
+}
+
+/// Reads "<name>=<number>" and the blank after it.
+std::optional<std::int64_t> take_field(std::string_view& text, std::string_view name) {
+  if (!text.starts_with(name)) {
+    return std::nullopt;
+  }
+  text.remove_prefix(name.size());
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) {
+    return std::nullopt;
+  }
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return value;
+}
+
+}  // namespace
+
+EndTxnAnswer classify_end_txn(std::int16_t error_code) {
+  switch (error_code) {
+    case kNoError:
+      return EndTxnAnswer::kDone;
+    case kConcurrentTransactions:
+      return EndTxnAnswer::kInProgress;
+    case kNotCoordinator:
+    case kCoordinatorNotAvailable:
+    case kCoordinatorLoadInProgress:
+      return EndTxnAnswer::kTryElsewhere;
+    case kInvalidTxnState:
+      return EndTxnAnswer::kInvalidState;
+    case kInvalidProducerEpoch:
+    case kProducerFenced:
+      return EndTxnAnswer::kFenced;
+    case kInvalidProducerIdMapping:
+      return EndTxnAnswer::kUnknownProducer;
+    case kTransactionalIdAuthorizationFailed:
+    case kClusterAuthorizationFailed:
+      return EndTxnAnswer::kNotAllowed;
+    default:
+      return EndTxnAnswer::kOther;
+  }
+}
+
+std::string marker_metadata(const Marker& marker) {
+  return "weir1 checkpoint=" + std::to_string(marker.checkpoint) +
+         " attempt=" + std::to_string(marker.attempt);
+}
+
+std::optional<Marker> parse_marker(std::int64_t offset, std::string_view metadata) {
+  const auto checkpoint = take_field(metadata, "weir1 checkpoint=");
+  const auto attempt = take_field(metadata, " attempt=");
+  if (!checkpoint.has_value() || !attempt.has_value() || !metadata.empty() ||
+      *checkpoint != offset) {
+    return std::nullopt;
+  }
+  return Marker{*checkpoint, *attempt};
+}
+
+std::string_view verdict_name(TransactionVerdict verdict) {
+  switch (verdict) {
+    case TransactionVerdict::kCommitted:
+      return "committed";
+    case TransactionVerdict::kAlreadyCommitted:
+      return "already committed";
+    case TransactionVerdict::kRetry:
+      return "open";
+    case TransactionVerdict::kReadMarker:
+      return "marker needed";
+    case TransactionVerdict::kAborted:
+      return "aborted";
+    case TransactionVerdict::kUnknown:
+      return "unknown";
+  }
+  return "unknown";
+}
+
+TransactionVerdict judge_transaction(EndTxnAnswer answer, const MarkerFact& marker,
+                                     const PreparedEpoch& epoch) {
+  switch (answer) {
+    case EndTxnAnswer::kDone:
+      return TransactionVerdict::kCommitted;
+    case EndTxnAnswer::kInProgress:
+    case EndTxnAnswer::kTryElsewhere:
+    case EndTxnAnswer::kNoAnswer:
+      return TransactionVerdict::kRetry;
+    case EndTxnAnswer::kInvalidState:
+    case EndTxnAnswer::kFenced:
+    case EndTxnAnswer::kUnknownProducer:
+    case EndTxnAnswer::kNotAllowed:
+    case EndTxnAnswer::kOther:
+      break;
+  }
+  switch (marker.state) {
+    case MarkerFact::State::kUnread:
+      return TransactionVerdict::kReadMarker;
+    case MarkerFact::State::kUnstable:
+      return TransactionVerdict::kRetry;
+    case MarkerFact::State::kForeign:
+      return TransactionVerdict::kUnknown;
+    case MarkerFact::State::kPresent: {
+      const TransactionVerdict verdict = judge_present(marker.marker, epoch);
+      // Without the right to end the transaction, "not committed" may still mean "open".
+      const bool may_be_open =
+          answer == EndTxnAnswer::kNotAllowed || answer == EndTxnAnswer::kOther;
+      return verdict == TransactionVerdict::kAborted && may_be_open ? TransactionVerdict::kUnknown
+                                                                    : verdict;
+    }
+    case MarkerFact::State::kAbsent: {
+      const bool may_have_expired =
+          epoch.age_ms < 0 || epoch.age_ms + kRetentionMarginMs >= epoch.marker_retention_ms;
+      const bool may_be_open =
+          answer == EndTxnAnswer::kNotAllowed || answer == EndTxnAnswer::kOther;
+      return may_have_expired || may_be_open ? TransactionVerdict::kUnknown
+                                             : TransactionVerdict::kAborted;
+    }
+  }
+  return TransactionVerdict::kUnknown;
+}
+
+}  // namespace weir::kafka
