@@ -20,7 +20,7 @@ std::optional<std::int64_t> take_number(std::string_view& text) {
   std::int64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
   const auto digits = static_cast<std::size_t>(end - text.data());
-  if (failure != std::errc() || text.front() < '1' || text.front() > '9') {
+  if (failure != std::errc() || digits == 0 || text.front() < '1' || text.front() > '9') {
     return std::nullopt;
   }
   text.remove_prefix(digits);

@@ -1,0 +1,228 @@
+#include "checkpoint/store.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/crc32c.h"
+#include "checkpoint/checkpoint_files.h"
+#include "io/faulty_file_system.h"
+#include "io/local_file_system.h"
+
+namespace weir::checkpoint {
+namespace {
+
+constexpr std::string_view kJob = "0123456789abcdef0123456789abcdef";
+
+class StoreTest : public testing::Test {
+ protected:
+  StoreTest() {
+    std::string name = std::filesystem::temp_directory_path() / "weir-store-XXXXXX";
+    EXPECT_NE(::mkdtemp(name.data()), nullptr);
+    root_ = name;
+  }
+  ~StoreTest() override { std::filesystem::remove_all(root_); }
+
+  StoreOptions options() const {
+    StoreOptions result;
+    result.directory = root_;
+    result.job_id = kJob;
+    result.pipeline_id = "p";
+    result.read_retry_delay = DurationMs(0);
+    return result;
+  }
+  std::unique_ptr<CheckpointStore> open() {
+    return CheckpointStore::open(files_, clock_, options()).value();
+  }
+  std::unique_ptr<CheckpointStore> begin() {
+    auto store = open();
+    EXPECT_TRUE(store->begin_attempt().ok());
+    return store;
+  }
+
+  /// A checkpoint with one state file that holds `content`.
+  Manifest with_file(CheckpointStore& store, CheckpointId checkpoint, const std::string& content) {
+    EXPECT_TRUE(store.begin_checkpoint(checkpoint).ok());
+    const std::string name = store.new_file_name(FileScope::kExclusive, checkpoint, "a/b c");
+    auto file = store.files().create_writer(store.path_of(name)).value();
+    EXPECT_TRUE(file->append(content).ok() && file->sync().ok() && file->close().ok());
+    Manifest m;
+    m.job_id = kJob;
+    m.checkpoint = checkpoint;
+    m.attempt = store.attempt();
+    SubtaskSnapshot subtask;
+    subtask.files = {{{name, content.size(), crc32c(content)}, "k", {0, 127}, ""}};
+    m.operators = {{"uid", "name", 1, 128, {}, {subtask}}};
+    return m;
+  }
+  void damage(const std::string& path) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(-1, std::ios::end);
+    file.put('~');
+  }
+
+  std::string root_;
+  LocalFileSystem local_;
+  FaultyFileSystem files_{local_};
+  ManualClock clock_;
+};
+
+TEST_F(StoreTest, TheHighestPublishedCheckpointIsTheLatest) {
+  auto store = begin();
+  EXPECT_FALSE(store->load_latest().value().has_value());
+  ASSERT_TRUE(store->publish(with_file(*store, 1, "one")).ok());
+  ASSERT_TRUE(store->publish(with_file(*store, 10, "ten")).ok());
+  ASSERT_TRUE(store->publish(with_file(*store, 9, "nine")).ok());
+  ASSERT_TRUE(store->begin_checkpoint(11).ok());
+  EXPECT_EQ(store->list_published().value(), (std::vector<CheckpointId>{10, 9, 1}));
+  const Manifest latest = store->load_latest().value().value();
+  EXPECT_EQ(latest.checkpoint, 10);
+  EXPECT_TRUE(store->verify(latest).ok());
+  EXPECT_EQ(store->highest_checkpoint_id().value(), 11);
+}
+
+TEST_F(StoreTest, AttemptsRiseOverRestarts) {
+  EXPECT_EQ(open()->begin_attempt().value(), 1);
+  EXPECT_EQ(open()->begin_attempt().value(), 2);
+  auto store = open();
+  files_.plan({.operation = FileOperation::kPublish,
+               .code = ErrorCode::kUnknownOutcome,
+               .path_contains = "attempts",
+               .bytes_done = 0});
+  EXPECT_EQ(store->begin_attempt().value(), 4) << "a number whose outcome is unknown is not used";
+  EXPECT_TRUE(store->check_leading().ok());
+}
+
+TEST_F(StoreTest, OneProcessAtATime) {
+  auto store = open();
+  const auto second = CheckpointStore::open(files_, clock_, options());
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
+  store.reset();
+  EXPECT_TRUE(CheckpointStore::open(files_, clock_, options()).ok());
+}
+
+TEST_F(StoreTest, AForeignJobIsRefused) {
+  StoreOptions mine = options();
+  mine.has_subdirectory = false;
+  ASSERT_TRUE(CheckpointStore::open(files_, clock_, mine).ok());
+  mine.job_id = "ffffffffffffffffffffffffffffffff";
+  const auto other = CheckpointStore::open(files_, clock_, mine);
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(other.error().message.find(kJob), std::string::npos);
+}
+
+TEST_F(StoreTest, AnOldAttemptPublishesAndDeletesNothing) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "one");
+  ASSERT_TRUE(local_.publish(store->root() + "/attempts/2", "").ok());
+  EXPECT_EQ(store->publish(m).error().code, ErrorCode::kFenced);
+  EXPECT_EQ(store->collect({}).error().code, ErrorCode::kFenced);
+  EXPECT_TRUE(store->list_published().value().empty());
+}
+
+TEST_F(StoreTest, ALostReplyIsReadBackAndAdopted) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "one");
+  files_.plan({.operation = FileOperation::kPublish, .bytes_done = 0});
+  EXPECT_TRUE(store->publish(m).ok());
+  EXPECT_TRUE(store->publish(m).ok()) << "publishing the same again is the same";
+  Manifest different = m;
+  different.job_name = "x";
+  EXPECT_EQ(store->publish(different).error().code, ErrorCode::kAlreadyExists);
+  EXPECT_EQ(store->load(1).value().job_name, "");
+}
+
+TEST_F(StoreTest, WhatCannotBeReadBackIsUnknown) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "one");
+  files_.plan({.operation = FileOperation::kPublish, .bytes_done = 0});
+  files_.plan({.operation = FileOperation::kRead, .path_contains = "_metadata"});
+  EXPECT_EQ(store->publish(m).error().code, ErrorCode::kUnknownOutcome);
+  EXPECT_TRUE(store->publish(m).ok());
+}
+
+TEST_F(StoreTest, AFailureThatLeftNothingIsAFailure) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "one");
+  files_.plan({.operation = FileOperation::kPublish, .code = ErrorCode::kNoSpace});
+  EXPECT_EQ(store->publish(m).error().code, ErrorCode::kNoSpace);
+  files_.plan({.operation = FileOperation::kDirectory});
+  EXPECT_FALSE(store->publish(m).ok()) << "state files whose names are not durable";
+  EXPECT_TRUE(store->list_published().value().empty());
+}
+
+TEST_F(StoreTest, AnUnreadableLatestIsRetriedThenAnErrorNeverAnOlderOne) {
+  auto store = begin();
+  ASSERT_TRUE(store->publish(with_file(*store, 1, "one")).ok());
+  ASSERT_TRUE(store->publish(with_file(*store, 2, "two")).ok());
+  files_.plan({.operation = FileOperation::kRead, .passes_before = 2, .times = 2});
+  EXPECT_EQ(store->load_latest().value()->checkpoint, 2) << "unreadable for a moment";
+  damage(store->path_of("chk-2/_metadata"));
+  const auto latest = store->load_latest();
+  ASSERT_FALSE(latest.ok());
+  EXPECT_EQ(latest.error().code, ErrorCode::kCorruption);
+  EXPECT_NE(latest.error().message.find("chk-2/_metadata"), std::string::npos);
+  EXPECT_TRUE(store->load(1).ok()) << "the others stay restorable";
+  EXPECT_FALSE(store->collect_garbage({1, 0}, {}).ok());
+  EXPECT_TRUE(store->load(1).ok()) << "an unreadable manifest deletes nothing";
+}
+
+TEST_F(StoreTest, VerifyNamesTheDamagedFile) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "one");
+  EXPECT_TRUE(store->verify(m).ok());
+  const std::string path = store->path_of(files_of(m)[0].path);
+  damage(path);
+  EXPECT_NE(store->verify(m).error().message.find(path), std::string::npos);
+}
+
+TEST_F(StoreTest, TwoRunsNeverShareACheckpointNumber) {
+  auto store = begin();
+  ASSERT_TRUE(store->begin_checkpoint(1).ok());
+  EXPECT_EQ(store->begin_checkpoint(1).error().code, ErrorCode::kFenced);
+}
+
+TEST_F(StoreTest, SubsumedCheckpointsAreCollectedWithTheirFiles) {
+  auto store = begin();
+  const Manifest one = with_file(*store, 1, "one");
+  ASSERT_TRUE(store->publish(one).ok());
+  Manifest two = with_file(*store, 2, "two");
+  ASSERT_TRUE(store->publish(two).ok());
+  const Manifest pending = with_file(*store, 3, "three");
+  clock_.advance_ms(std::int64_t{1} << 42);  // long after the files' times
+  ASSERT_TRUE(store->collect_garbage({1, 1000}, {}).ok());
+  EXPECT_EQ(store->list_published().value(), std::vector<CheckpointId>{2});
+  EXPECT_FALSE(local_.exists(store->root() + "/chk-1").value());
+  EXPECT_TRUE(store->verify(two).ok());
+  EXPECT_TRUE(store->verify(pending).ok());
+}
+
+TEST_F(StoreTest, FilesOfCommittablesAreRememberedAndChecked) {
+  auto store = begin();
+  StoreCheckpointFiles files(*store);
+  const std::string name = files.write("log", "bytes").value();
+  EXPECT_EQ(files.read(name).value(), "bytes");
+  const Committable committable{{"s", 0, 1, 1}, "", {name}};
+  EXPECT_EQ(files.references_of({committable, committable}).value().size(), 1U);
+  EXPECT_FALSE(files.references_of({{{"s", 0, 1, 1}, "", {"taskowned/x"}}}).ok());
+  damage(store->path_of(name));
+  EXPECT_EQ(files.read(name).error().code, ErrorCode::kCorruption);
+}
+
+TEST_F(StoreTest, AChosenSnapshotIsLoadedByDirectoryOrFile) {
+  auto store = begin();
+  ASSERT_TRUE(store->publish(with_file(*store, 1, "one")).ok());
+  const std::string directory = store->path_of("chk-1");
+  EXPECT_EQ(CheckpointStore::load_from(files_, directory).value().checkpoint, 1);
+  EXPECT_EQ(CheckpointStore::load_from(files_, directory + "/_metadata").value().checkpoint, 1);
+}
+
+}  // namespace
+}  // namespace weir::checkpoint
