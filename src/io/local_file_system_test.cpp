@@ -26,7 +26,8 @@ class LocalFileSystemTest : public testing::Test {
   std::string path(std::string_view name) const { return join_path(root_, name); }
   std::vector<std::string> names() {
     std::vector<std::string> result;
-    for (const DirectoryEntry& entry : files_.list(root_).value()) {
+    const std::vector<DirectoryEntry> entries = files_.list(root_).value();
+    for (const DirectoryEntry& entry : entries) {
       result.push_back(entry.name);
     }
     return result;
