@@ -40,6 +40,7 @@ class LineCursor {
   bool at_end() const { return consumed_ == text_.size(); }
   /// The next line without its '\n' or "\r\n". REQUIRES: !at_end().
   std::string_view next() {
+    line_begin_ = consumed_;
     const char* const begin = text_.data() + consumed_;
     const std::size_t left = text_.size() - consumed_;
     const auto* const end = static_cast<const char*>(std::memchr(begin, '\n', left));
@@ -52,11 +53,14 @@ class LineCursor {
     return {begin, length};
   }
   std::size_t consumed() const { return consumed_; }
+  /// Where the line that next() gave last begins.
+  std::size_t line_begin() const { return line_begin_; }
   std::size_t lines() const { return lines_; }
 
  private:
   std::string_view text_;
   std::size_t consumed_ = 0;
+  std::size_t line_begin_ = 0;
   std::size_t lines_ = 0;
 };
 
@@ -72,7 +76,9 @@ std::shared_ptr<Source> make_file_source(const TypeOps& type, DecodeLines decode
 /// Reads the lines of files, once each; bounded. The files are listed when the job starts for the
 /// first time and dealt to the readers one by one as they ask; a split's state is the offset of its
 /// next line. Hidden files (a name that begins with '.' or '_') are left out of directories, so the
-/// output of a running FileSink can be read.
+/// output of a FileSink can be read while others are still being written. A file must be complete
+/// when the job starts and stay as it is; one that shrank or changed before the offset is noticed
+/// on restore. Compressed files are refused.
 ///
 ///   FileSource<Order>::for_lines("/data/in", [](std::string_view line, Order& order) {
 ///     return parse(line, order);
