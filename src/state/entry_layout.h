@@ -19,6 +19,9 @@ inline constexpr std::uint32_t kErasedBit = 0x8000'0000U;
 inline constexpr std::uint32_t kRestoredEpoch = 1;
 inline constexpr std::uint32_t kFirstEpoch = 2;
 
+/// Probes look at two slots at once if slots are not larger than this.
+inline constexpr std::uint32_t kPairStrideMax = 64;  // bytes
+
 /// Live means: neither empty nor a tombstone.
 constexpr bool is_live_tag(std::uint32_t tag) { return static_cast<std::int32_t>(tag) > 0; }
 
@@ -38,9 +41,10 @@ struct EntryLayout {
   const TypeOps* value = nullptr;
   std::uint32_t key_offset = 0;
   std::uint32_t value_offset = 0;
-  std::uint32_t stride = 0;     ///< bytes from one slot to the next
-  std::uint32_t alignment = 4;  ///< of a block of slots
-  bool is_plain = false;        ///< key and value are moved by memcpy and need no destructor
+  std::uint32_t stride = 0;        ///< bytes from one slot to the next
+  std::uint32_t alignment = 4;     ///< of a block of slots
+  std::uint32_t group_mask = ~1U;  ///< slot number -> number of the first slot of its group
+  bool is_plain = false;           ///< key and value are moved by memcpy and need no destructor
 
   static EntryLayout of(const TypeOps& key, const TypeOps& value) {
     const auto round_up = [](std::size_t size, std::size_t alignment) {
@@ -58,6 +62,7 @@ struct EntryLayout {
     layout.value_offset = static_cast<std::uint32_t>(value_at);
     layout.stride = static_cast<std::uint32_t>(round_up(value_at + value.size, alignment));
     layout.alignment = static_cast<std::uint32_t>(alignment);
+    layout.group_mask = layout.stride <= 16 ? ~3U : ~1U;
     layout.is_plain = key.is_trivially_copyable && value.is_trivially_copyable;
     return layout;
   }

@@ -12,9 +12,12 @@
 
 namespace weir::state {
 
-/// Keys of N bytes that are equal when their bytes are.
+/// Keys that are equal when their bytes are. Slots are looked at in pairs without a branch between
+/// the two: which one of them it is cannot be predicted, that it is one of them can.
 template <class Word, std::size_t Words>
 struct RawKey {
+  static constexpr bool kComparesPairs = true;
+
   static bool matches(const std::byte* entry, const EntryLayout& layout, const void* key,
                       std::uint32_t /*hash*/) {
     Word a[Words];
@@ -25,12 +28,15 @@ struct RawKey {
     for (std::size_t i = 0; i < Words; ++i) {
       difference = static_cast<Word>(difference | (a[i] ^ b[i]));
     }
-    return difference == 0 && is_live_tag(tag_of(entry));
+    return static_cast<bool>(static_cast<int>(difference == 0) &
+                             static_cast<int>(is_live_tag(tag_of(entry))));
   }
 };
 
 /// Any key: the hash first, then the type's own comparison.
 struct ObjectKey {
+  static constexpr bool kComparesPairs = false;
+
   static bool matches(const std::byte* entry, const EntryLayout& layout, const void* key,
                       std::uint32_t hash) {
     return hash_of(entry) == hash && is_live_tag(tag_of(entry)) &&
@@ -98,8 +104,7 @@ class KeyedHeapTable final : public HeapTable {
     }
     NamespaceShards& shards = acquire_namespace(ns);
     Shard& shard = shard_of(shards, hash);
-    return upsert_at(shards, shard, shard.home(hash, layout_.stride), key, hash) +
-           layout_.value_offset;
+    return upsert_at(shards, shard, shard.home(hash, layout_), key, hash) + layout_.value_offset;
   }
 
   bool erase(StateNamespace ns, const void* key, std::uint32_t hash) override {
@@ -130,6 +135,8 @@ class KeyedHeapTable final : public HeapTable {
  private:
   static constexpr std::size_t kBlockKeys = 64;
 
+  const bool compares_pairs_ = KeyKind::kComparesPairs && layout_.stride <= kPairStrideMax;
+
   /// Where the keys of a block live: the shard, and the first slot to look at.
   struct Block {
     Shard* shards[kBlockKeys];
@@ -151,12 +158,12 @@ class KeyedHeapTable final : public HeapTable {
     }
     const std::size_t count = std::min(kBlockKeys, column.count - begin);
     const std::uint32_t* hashes = column.hashes + begin;
-    const std::uint32_t stride = layout_.stride;
+    const EntryLayout layout = layout_;
     if (!shards.is_split()) {
       Shard& shard = shards[0];
       for (std::size_t i = 0; i < count; ++i) {
         block.shards[i] = &shard;
-        block.slots[i] = shard.home(hashes[i], stride);
+        block.slots[i] = shard.home(hashes[i], layout);
         __builtin_prefetch(block.slots[i], 1);
       }
       return;
@@ -178,7 +185,7 @@ class KeyedHeapTable final : public HeapTable {
     Shard* const all = &shards[0];
     for (std::size_t i = 0; i < count; ++i) {
       block.shards[i] = all + groups[i];
-      block.slots[i] = all[groups[i]].home(hashes[i], stride);
+      block.slots[i] = all[groups[i]].home(hashes[i], layout);
       __builtin_prefetch(block.slots[i], 1);
     }
   }
@@ -186,21 +193,45 @@ class KeyedHeapTable final : public HeapTable {
   void upsert_block(NamespaceShards& shards, const KeyColumn& column, std::size_t begin,
                     Block& block, void** values) {
     const std::size_t count = std::min(kBlockKeys, column.count - begin);
-    const std::byte* key = column.data + begin * column.stride;
+    const std::byte* keys = column.data + begin * column.stride;
     const std::uint32_t* hashes = column.hashes + begin;
+    // First the keys that are where they should be. The others' next slots are fetched meanwhile.
+    std::uint8_t left[kBlockKeys];
+    std::size_t left_count = 0;
+    if (compares_pairs_) {
+      for (std::size_t i = 0; i < count; ++i) {
+        std::byte* entry = match_pair(block.slots[i], keys + i * column.stride, hashes[i]);
+        if (entry != nullptr) [[likely]] {
+          mark(shards, *block.shards[i], entry);
+          values[begin + i] = entry + layout_.value_offset;
+        } else {
+          __builtin_prefetch(block.slots[i] + 2 * layout_.stride, 1);
+          values[begin + i] = nullptr;
+          left[left_count++] = static_cast<std::uint8_t>(i);
+        }
+      }
+    } else {
+      for (; left_count < count; ++left_count) {
+        left[left_count] = static_cast<std::uint8_t>(left_count);
+        values[begin + left_count] = nullptr;
+      }
+    }
     std::uint64_t rebuilds = rebuilds_;
-    for (std::size_t i = 0; i < count; ++i, key += column.stride) {
-      std::byte* entry = upsert_at(shards, *block.shards[i], block.slots[i], key, hashes[i]);
-      values[begin + i] = entry + layout_.value_offset;
+    for (std::size_t n = 0; n < left_count; ++n) {
+      const std::size_t i = left[n];
+      std::byte* entry = upsert_slow(shards, *block.shards[i], block.slots[i],
+                                     keys + i * column.stride, hashes[i]);
       if (rebuilds_ != rebuilds) [[unlikely]] {
         rebuilds = rebuilds_;
-        repair(shards, column, begin + i, values);
+        repair(shards, column, begin + count, values);
         locate(shards, column, begin, block);
       }
+      values[begin + i] = entry + layout_.value_offset;
     }
   }
 
-  /// Finds again those of the first `count` values that were in a shard when it was rebuilt.
+  /// Finds again those of the first `count` values, null or found, that were in a shard when it was
+  /// rebuilt.
   void repair(NamespaceShards& shards, const KeyColumn& column, std::size_t count, void** values) {
     const MovedSlots moved = moved_;
     for (std::size_t i = 0; i < count; ++i) {
@@ -213,9 +244,26 @@ class KeyedHeapTable final : public HeapTable {
     }
   }
 
+  /// The key's entry if it is one of the first two slots of a probe sequence, or null.
+  std::byte* match_pair(std::byte* slot, const void* key, std::uint32_t hash) const {
+    const std::size_t stride = layout_.stride;
+    const auto is_first = static_cast<std::size_t>(KeyKind::matches(slot, layout_, key, hash));
+    const auto is_second =
+        static_cast<std::size_t>(KeyKind::matches(slot + stride, layout_, key, hash));
+    // Arithmetic, lest the compiler makes a branch of it.
+    std::byte* entry = slot + ((std::size_t{0} - is_second) & stride);
+    return (is_first | is_second) != 0 ? entry : nullptr;
+  }
+
   /// The live entry of the key, or null.
   std::byte* lookup(Shard& shard, const void* key, std::uint32_t hash) {
-    std::byte* entry = shard.home(hash, layout_.stride);
+    std::byte* entry = shard.home(hash, layout_);
+    if (compares_pairs_) {
+      std::byte* found = match_pair(entry, key, hash);
+      if (found != nullptr) [[likely]] {
+        return found;
+      }
+    }
     for (;;) {
       if (KeyKind::matches(entry, layout_, key, hash)) {
         return entry;
@@ -227,12 +275,24 @@ class KeyedHeapTable final : public HeapTable {
     }
   }
 
-  /// The entry of the key, created when absent, ready to be written.
+  /// The entry of the key, created when absent, ready to be written. `slot` is the key's home.
   std::byte* upsert_at(NamespaceShards& shards, Shard& shard, std::byte* slot, const void* key,
                        std::uint32_t hash) {
+    if (compares_pairs_) {
+      std::byte* found = match_pair(slot, key, hash);
+      if (found != nullptr) [[likely]] {
+        mark(shards, shard, found);
+        return found;
+      }
+    }
+    return upsert_slow(shards, shard, slot, key, hash);
+  }
+
+  std::byte* upsert_slow(NamespaceShards& shards, Shard& shard, std::byte* slot, const void* key,
+                         std::uint32_t hash) {
     std::byte* free_slot = nullptr;
     for (;;) {
-      if (KeyKind::matches(slot, layout_, key, hash)) [[likely]] {
+      if (KeyKind::matches(slot, layout_, key, hash)) {
         mark(shards, shard, slot);
         return slot;
       }
@@ -256,8 +316,7 @@ class KeyedHeapTable final : public HeapTable {
     NamespaceShards& shards = acquire_namespace(ns);
     Shard& shard = shard_of(shards, hash);
     is_new = lookup(shard, key, hash) == nullptr;
-    return upsert_at(shards, shard, shard.home(hash, layout_.stride), key, hash) +
-           layout_.value_offset;
+    return upsert_at(shards, shard, shard.home(hash, layout_), key, hash) + layout_.value_offset;
   }
 };
 

@@ -12,15 +12,37 @@ constexpr std::uint32_t kSlotsMin = 4;
 /// A namespace with fewer entries keeps all key groups in one shard.
 constexpr std::uint32_t kSplitEntries = 4096;
 
-/// 1.4 times: at 3/4 load at most, a key then costs at most 1.4 / 0.75 = 1.87 slots.
-std::uint32_t grown(std::uint32_t capacity) {
-  const std::uint64_t next = std::max<std::uint64_t>(kSlotsMin, std::uint64_t{capacity} * 7 / 5);
-  WEIR_CHECK_MESSAGE(next < Shard::kNotWalked, "too many keys in one key group");
-  return static_cast<std::uint32_t>(next);
+std::uint32_t whole_groups(std::uint64_t slots) {
+  const std::uint64_t rounded = (std::max(slots, std::uint64_t{kSlotsMin}) + kSlotGroupMax - 1) /
+                                kSlotGroupMax * kSlotGroupMax;
+  WEIR_CHECK_MESSAGE(rounded < Shard::kNotWalked, "too many keys in one key group");
+  return static_cast<std::uint32_t>(rounded);
+}
+
+/// 1.4 times: at 3/4 load at most, a key then costs at most 1.4 / 0.75 = 1.87 slots. From 2 MiB on
+/// rather a size that whole huge pages fill, if one lies between 1.1 and 1.43 times.
+std::uint32_t grown(std::uint32_t capacity, std::uint32_t stride) {
+  constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+  const std::uint64_t bytes = std::uint64_t{capacity} * stride;
+  const std::uint64_t limit = bytes * 143 / 100;
+  std::uint64_t next = bytes * 7 / 5;
+  if (limit >= 2 * kMiB) {
+    for (const std::uint64_t unit : {2 * kMiB, kMiB}) {
+      const std::uint64_t filled = limit / unit * unit;
+      if (filled >= bytes * 11 / 10) {
+        next = filled;
+        break;
+      }
+    }
+    return whole_groups(next / stride / kSlotGroupMax * kSlotGroupMax);
+  }
+  return whole_groups(next / stride);
 }
 
 /// Enough slots for `live` entries and as much growth as a table that has just grown has ahead.
-std::uint32_t capacity_for(std::uint32_t live) { return std::max(kSlotsMin, live + live * 3 / 4); }
+std::uint32_t capacity_for(std::uint32_t live) {
+  return whole_groups(std::uint64_t{live} + live * 3 / 4);
+}
 
 }  // namespace
 
@@ -153,9 +175,9 @@ void NamespaceShards::make_room(Shard& shard) {
   }
   // With tombstones making up more than a quarter, the same size is enough.
   const bool is_mostly_live = shard.live >= shard.grow_at - shard.grow_at / 4;
-  const std::uint32_t capacity =
-      is_mostly_live ? std::max(grown(shard.capacity), kSlotsMin)
-                     : std::min(shard.capacity, std::max(kSlotsMin, 2 * capacity_for(shard.live)));
+  const std::uint32_t capacity = is_mostly_live
+                                     ? grown(shard.capacity, layout_.stride)
+                                     : std::min(shard.capacity, 2 * capacity_for(shard.live));
   move_all(shard, allocate_block(capacity), capacity);
 }
 

@@ -14,9 +14,10 @@ constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 constexpr std::size_t kCacheLineBytes = 64;
 constexpr std::size_t kPageBytes = 4096;
 
-bool is_mapped(std::size_t bytes) { return bytes > kHugePageBytes; }
-
 std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
+
+/// The last huge page may be filled but for less than a slot.
+bool is_mapped(std::size_t bytes) { return round_up(bytes, kPageBytes) >= kHugePageBytes; }
 
 std::align_val_t heap_alignment(std::size_t bytes, std::size_t alignment) {
   // Whole lines for tables of some size; tiny ones share lines.
@@ -67,13 +68,13 @@ void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment) {
 }
 
 std::byte* Shard::empty_slots() {
-  // As large as the part of an entry that a probe may read before it looks at the tag.
-  alignas(64) static std::byte slots[64] = {};
+  // What a probe may read before it looks at the tags: two slots, see RawKey.
+  alignas(64) static std::byte slots[2 * kPairStrideMax] = {};
   return slots;
 }
 
 void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity) {
-  WEIR_CHECK(!shard.has_memory() && capacity >= 4);
+  WEIR_CHECK(!shard.has_memory() && capacity % kSlotGroupMax == 0);
   shard.slots = slots;
   shard.capacity = capacity;
   shard.used = 0;
@@ -82,7 +83,7 @@ void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity) {
 }
 
 std::byte* first_empty_slot(Shard& shard, std::uint32_t hash, const EntryLayout& layout) {
-  std::byte* slot = shard.home(hash, layout.stride);
+  std::byte* slot = shard.home(hash, layout);
   std::byte* const end = shard.end(layout);
   while (tag_of(slot) != kEmptyTag) {
     slot += layout.stride;

@@ -8,11 +8,16 @@
 
 namespace weir::state {
 
-/// The first slot to look at. Rises with the mixed hash, so that growing a table, which visits
-/// slots in order, also writes in order. Uses other bits than the key group.
-inline std::uint32_t slot_of_hash(std::uint32_t hash, std::uint32_t capacity) {
-  const std::uint32_t mixed = (hash ^ (hash >> 16)) * 0x7feb352dU;
-  return static_cast<std::uint32_t>((std::uint64_t{mixed} * capacity) >> 32);
+/// Slots come in groups that share a cache line where the size allows; every probe sequence begins
+/// at the first slot of a group. Capacities are multiples of this.
+inline constexpr std::uint32_t kSlotGroupMax = 4;
+
+/// The first slot to look at. Rises with the hash, so that growing a table, which visits slots in
+/// order, also writes in order. A key group is decided by a mixture (murmur) of the hash's bits
+/// and does not correlate with its upper ones.
+inline std::uint32_t slot_of_hash(std::uint32_t hash, std::uint32_t capacity,
+                                  std::uint32_t group_mask) {
+  return static_cast<std::uint32_t>((std::uint64_t{hash} * capacity) >> 32) & group_mask;
 }
 
 /// Memory for slots, zeroed. Large blocks are mapped and ask for huge pages.
@@ -23,7 +28,7 @@ void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment);
 /// NamespaceShards owns the memory, HeapTable's probes read it.
 ///
 /// Invariant: used <= grow_at < capacity, so every probe ends at an empty slot. A shard without
-/// memory points to one shared empty slot, so that a lookup needs no special case.
+/// memory points to shared empty slots, so that a lookup needs no special case.
 struct Shard {
   /// `walked` of a shard of which the running snapshot (if any) needs nothing any more.
   static constexpr std::uint32_t kNotWalked = std::numeric_limits<std::uint32_t>::max();
@@ -42,8 +47,8 @@ struct Shard {
   std::size_t memory_bytes(const EntryLayout& layout) const {
     return has_memory() ? std::size_t{capacity} * layout.stride : 0;
   }
-  std::byte* home(std::uint32_t hash, std::uint32_t stride) const {
-    return slots + std::size_t{slot_of_hash(hash, capacity)} * stride;
+  std::byte* home(std::uint32_t hash, const EntryLayout& layout) const {
+    return slots + std::size_t{slot_of_hash(hash, capacity, layout.group_mask)} * layout.stride;
   }
 
   static std::byte* empty_slots();
