@@ -25,7 +25,8 @@ struct Trigger {
 };
 
 /// Every acknowledgement is there: check the edge balance, assemble the manifest and publish it.
-/// May come again for the same checkpoint after on_publish_unknown.
+/// May come again for the same checkpoint after on_publish_unknown: then publish the *same* bytes,
+/// for the first try may have succeeded.
 struct Publish {
   CheckpointId checkpoint = 0;
 };
@@ -62,7 +63,8 @@ struct FailJob {
   std::string reason;
 };
 
-/// The terminal checkpoint was published; nothing follows.
+/// The terminal checkpoint was published; nothing is triggered any more. The job may end when the
+/// commit ledger says is_committed_up_to(checkpoint).
 struct JobFinished {
   CheckpointId checkpoint = 0;
 };

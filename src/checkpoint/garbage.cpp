@@ -112,6 +112,7 @@ GarbagePlan plan_garbage(const GarbageFacts& facts) {
     return plan;  // Nothing to decide from, or someone else decides.
   }
   std::set<std::string, std::less<>> kept(facts.in_use.begin(), facts.in_use.end());
+  const std::set<std::string, std::less<>> released(facts.released.begin(), facts.released.end());
   std::set<CheckpointId> retained;
   CheckpointId highest_retained = 0;
   for (const Manifest& manifest : facts.retained) {
@@ -125,7 +126,22 @@ GarbagePlan plan_garbage(const GarbageFacts& facts) {
     }
   }
   const auto may_delete_file = [&](const StoredFile& file) {
-    if (kept.contains(file.path) || file.age_ms < facts.grace_ms || file.age_ms < 0) {
+    if (kept.contains(file.path)) {
+      return false;
+    }
+    const auto checkpoint = checkpoint_of_path(file.path);
+    const auto made_in = origin_of(file.path);
+    // An exclusive file of a checkpoint that is over: checkpoints complete in rising order, so no
+    // manifest can come to name it, and waiting would fill the disk at short intervals.
+    if (checkpoint.has_value() && *checkpoint < highest_retained &&
+        !retained.contains(*checkpoint) && made_in.has_value() &&
+        made_in->attempt <= facts.own_attempt) {
+      return true;
+    }
+    if (released.contains(file.path)) {
+      return true;
+    }
+    if (file.age_ms < facts.grace_ms || file.age_ms < 0) {
       return false;
     }
     if (is_aside(file.path)) {
@@ -165,8 +181,7 @@ GarbagePlan plan_garbage(const GarbageFacts& facts) {
     const auto checkpoint = checkpoint_of_path(file.path);
     // The highest number must stay visible, so that it is not given out again.
     if (file.is_directory && checkpoint.has_value() && *checkpoint < highest_retained &&
-        !retained.contains(*checkpoint) && !stays.contains(file.path) &&
-        file.age_ms >= facts.grace_ms) {
+        !retained.contains(*checkpoint) && !stays.contains(file.path)) {
       plan.directories.push_back(file.path);
     }
   }

@@ -14,7 +14,9 @@ namespace weir::checkpoint {
 /// What may be deleted. Pure: facts in, plan out.
 ///
 /// Law 3: only what no retained manifest names, that is older than the grace time, while this
-/// attempt leads. What is not understood is kept.
+/// attempt leads. What is not understood is kept. The grace time protects files that a manifest
+/// may yet name; exclusive files of checkpoints that are over, and files whose owner released
+/// them, cannot become named and go at once.
 
 /// One file or directory below the job's directory.
 struct StoredFile {
@@ -58,6 +60,8 @@ struct GarbageFacts {
   std::int64_t grace_ms = 0;
   /// Files that live tasks may still refer to in a later checkpoint. Only ever keeps more.
   std::vector<std::string> in_use;
+  /// Files whose owner needs them no more; deleted as soon as no retained manifest names them.
+  std::vector<std::string> released;
 };
 
 /// Carried out in this order; cut short at any point it leaves nothing dangling.

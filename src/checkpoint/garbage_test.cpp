@@ -103,8 +103,27 @@ TEST(Garbage, ASubsumedCheckpointStopsToExistBeforeItsFilesGo) {
 
 TEST(Garbage, ADirectoryWithSomethingKeptStays) {
   GarbageFacts given = facts();
-  given.files = {{"chk-4", true, kOld}, {"chk-4/a2-c4-1-x", false, 10}, {"chk-3", true, 10}};
+  given.retained = {manifest(5, {"chk-4/a2-c4-1-x"})};
+  given.files = {{"chk-4", true, kOld}, {"chk-4/a2-c4-1-x", false, kOld}, {"chk-5", true, kOld}};
+  EXPECT_TRUE(plan_garbage(given).files.empty());
   EXPECT_TRUE(plan_garbage(given).directories.empty());
+}
+
+TEST(Garbage, ExclusiveFilesOfCheckpointsThatAreOverGoAtOnce) {
+  GarbageFacts given = facts();
+  given.files = {{"chk-4", true, 0},
+                 {"chk-4/a2-c4-1-x", false, 0},
+                 {"chk-6/a2-c6-1-x", false, 0},        // still under way
+                 {"chk-4/a3-c4-1-x", false, 0},        // of an attempt that is not ours to judge
+                 {"chk-4/someone-elses", false, 0}};   // not made by us
+  EXPECT_EQ(plan_garbage(given).files, std::vector<std::string>{"chk-4/a2-c4-1-x"});
+}
+
+TEST(Garbage, AReleasedFileGoesAsSoonAsNoRetainedManifestNamesIt) {
+  GarbageFacts given = facts();
+  given.files = {{"taskowned/a2-c9-1-log", false, 0}, {"shared/a1-c3-1-sst", false, 0}};
+  given.released = {"taskowned/a2-c9-1-log", "shared/a1-c3-1-sst"};
+  EXPECT_EQ(plan_garbage(given).files, std::vector<std::string>{"taskowned/a2-c9-1-log"});
 }
 
 TEST(Garbage, ASavepointDoesNotMakePendingCheckpointsOld) {

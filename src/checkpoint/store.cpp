@@ -390,8 +390,10 @@ Status CheckpointStore::collect(const GarbagePlan& plan) {
 }
 
 Status CheckpointStore::collect_garbage(const GarbageOptions& options,
-                                        const std::vector<std::string>& in_use) {
+                                        const std::vector<std::string>& in_use,
+                                        const std::vector<std::string>& released) {
   GarbageFacts facts;
+  facts.released = released;
   WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
   facts.own_attempt = attempt_;
   facts.leading_attempt = attempts.empty() ? 0 : attempts.back();

@@ -90,7 +90,8 @@ class CheckpointStore {
   /// failure ends it.
   Status collect(const GarbagePlan& plan);
   /// list, load, plan, collect. An unreadable manifest deletes nothing.
-  Status collect_garbage(const GarbageOptions& options, const std::vector<std::string>& in_use);
+  Status collect_garbage(const GarbageOptions& options, const std::vector<std::string>& in_use,
+                         const std::vector<std::string>& released = {});
 
   static std::string directory_of(CheckpointId checkpoint);      ///< "chk-<n>"
   static std::string manifest_name_of(CheckpointId checkpoint);  ///< "chk-<n>/_metadata"
