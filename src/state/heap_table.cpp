@@ -72,7 +72,8 @@ NamespaceShards* HeapTable::find_namespace_slow(StateNamespace ns) {
 
 NamespaceShards& HeapTable::add_namespace(StateNamespace ns) {
   std::unique_ptr<NamespaceShards> shards;
-  if (pool_.empty()) {
+  if (pool_.empty() || pool_.back()->needs_sweep()) {
+    // One that still holds old entries stays where it is cleaned up bit by bit.
     shards = std::make_unique<NamespaceShards>(layout_, key_groups_);
   } else {
     shards = std::move(pool_.back());
@@ -114,20 +115,18 @@ void HeapTable::recycle(std::unique_ptr<NamespaceShards> shards) {
 }
 
 void HeapTable::collect_garbage() {
-  has_garbage_ = false;
-  std::size_t slots = kGarbageSlots;
-  for (auto& shards : pool_) {
-    if (shards->needs_sweep() && slots > 0) {
-      shards->sweep(slots);
-      slots = 0;
+  const auto dirty = std::find_if(pool_.begin(), pool_.end(),
+                                  [](const auto& each) { return each->needs_sweep(); });
+  if (dirty != pool_.end() && !(*dirty)->sweep(kGarbageSlots)) {
+    // Clean ones are taken from the end. What was kept only to be cleaned up goes now.
+    std::rotate(dirty, dirty + 1, pool_.end());
+    if (pool_.size() > kPoolNamespacesMax) {
+      pool_bytes_ -= pool_.back()->spare_bytes();
+      pool_.pop_back();
     }
-    has_garbage_ = has_garbage_ || shards->needs_sweep();
   }
-  // What was kept only to be cleaned up may go now.
-  while (pool_.size() > kPoolNamespacesMax && !pool_.back()->needs_sweep()) {
-    pool_bytes_ -= pool_.back()->spare_bytes();
-    pool_.pop_back();
-  }
+  has_garbage_ =
+      std::any_of(pool_.begin(), pool_.end(), [](const auto& each) { return each->needs_sweep(); });
 }
 
 void HeapTable::drop_namespace(StateNamespace ns) {

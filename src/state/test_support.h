@@ -24,7 +24,11 @@ namespace weir::state::test {
 class TemporaryDirectory {
  public:
   TemporaryDirectory() {
-    std::string name = std::filesystem::temp_directory_path() / "weir-state-XXXXXX";
+    // In memory where possible: these tests are about contents, and disks are slow.
+    const std::filesystem::path memory = "/dev/shm";
+    const bool has_memory = std::filesystem::is_directory(memory);
+    std::string name =
+        (has_memory ? memory : std::filesystem::temp_directory_path()) / "weir-state-XXXXXX";
     path_ = ::mkdtemp(name.data());
   }
   ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
