@@ -225,8 +225,17 @@ void CheckpointDriver::act(const checkpoint::CollectGarbage& /*collect*/) {
     return;
   }
   act_on(coordinator_.set_waiting_for_deletion(++waiting_for_deletion_, now_ms()));
-  store_strand_->run([this] {
-    const Status collected = options_.store->collect_garbage(options_.job->garbage, {});
+  // Named again each time until they are gone: a retained manifest may still hold them.
+  for (std::string& file : options_.commits->take_released_files()) {
+    released_files_.push_back(std::move(file));
+  }
+  constexpr std::size_t kReleasedMax = 1000;
+  if (released_files_.size() > kReleasedMax) {
+    released_files_.erase(released_files_.begin(),
+                          released_files_.end() - static_cast<std::ptrdiff_t>(kReleasedMax));
+  }
+  store_strand_->run([this, released = released_files_] {
+    const Status collected = options_.store->collect_garbage(options_.job->garbage, {}, released);
     options_.inbox->post([this, collected] {
       if (!collected.ok()) {
         log().warn("old checkpoints could not be removed: {}", collected.error().message);
