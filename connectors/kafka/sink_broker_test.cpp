@@ -1,0 +1,274 @@
+// The sink against a real broker: what becomes visible, when, and how often.
+#include <gtest/gtest.h>
+
+#include "kafka/committable.h"
+#include "kafka/test_broker.h"
+#include "kafka/test_host.h"
+#include "weir/codec.h"
+
+namespace weir::kafka::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Strings = std::vector<std::string>;
+
+class KafkaSinkOnBroker : public ::testing::Test {
+ protected:
+  void SetUp() override { WEIR_NEEDS_KAFKA(); }
+
+  /// One line of an epoch, prepared by a writer that is gone afterwards.
+  Committable prepared_by_a_crashed_writer(SinkHost& host, CheckpointId checkpoint,
+                                           const Strings& lines) {
+    host.open();
+    EXPECT_TRUE(host.write(lines).ok());
+    auto prepared = host.prepare(checkpoint);
+    EXPECT_TRUE(prepared.ok()) << prepared.error().message;
+    host.close_writer();
+    EXPECT_EQ(prepared.value().size(), 1U);
+    return prepared.value().at(0);
+  }
+};
+
+TEST_F(KafkaSinkOnBroker, NothingIsVisibleBeforeTheCommitAndEverythingOnceAfterIt) {
+  const std::string topic = TestBroker::get().make_topic("visible");
+  SinkHost host(line_sink(topic).build());
+  ASSERT_TRUE(host.preflight().ok()) << host.preflight().error().message;
+  host.open();
+  ASSERT_TRUE(host.write({"a", "b"}).ok());
+  auto first = host.prepare(1);
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  ASSERT_TRUE(host.write({"c"}).ok());
+  auto second = host.prepare(2);
+  ASSERT_TRUE(second.ok()) << second.error().message;
+  EXPECT_EQ(read_topic(topic), Strings{});
+
+  auto committed = host.commit(first.value().at(0));
+  ASSERT_TRUE(committed.ok()) << committed.error().message;
+  EXPECT_EQ(committed.value().outcome, CommitOutcome::kCommitted);
+  EXPECT_EQ(committed.value().detail, "live producer");
+  EXPECT_EQ(read_until(topic, 2), (Strings{"a", "b"}));
+  ASSERT_TRUE(host.commit(second.value().at(0)).ok());
+  EXPECT_EQ(read_until(topic, 3), (Strings{"a", "b", "c"}));
+}
+
+TEST_F(KafkaSinkOnBroker, ManyEpochsReuseThePoolOfIds) {
+  const std::string topic = TestBroker::get().make_topic("pool");
+  SinkHost host(line_sink(topic).build());
+  host.open();
+  Strings expected;
+  for (int epoch = 1; epoch <= 12; ++epoch) {
+    const std::string line = "epoch " + std::to_string(epoch);
+    expected.push_back(line);
+    ASSERT_TRUE(host.write({line}).ok());
+    auto prepared = host.prepare(epoch);
+    ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+    auto committed = host.commit(prepared.value().at(0));
+    ASSERT_TRUE(committed.ok()) << committed.error().message;
+  }
+  EXPECT_EQ(read_until(topic, 12), expected);
+  const auto state = decode_writer_state(host.state());
+  ASSERT_TRUE(state.ok());
+  EXPECT_LE(state.value().transactional_ids.size(), 4U);
+}
+
+TEST_F(KafkaSinkOnBroker, A4_APreparedEpochIsCommittedFromItsIdentityAlone) {
+  const std::string topic = TestBroker::get().make_topic("identity");
+  SinkHost host(line_sink(topic).build());
+  const Committable committable = prepared_by_a_crashed_writer(host, 7, {"x", "y"});
+  EXPECT_EQ(read_topic(topic), Strings{});
+
+  auto committed = host.commit(committable);
+  ASSERT_TRUE(committed.ok()) << committed.error().message;
+  EXPECT_EQ(committed.value().outcome, CommitOutcome::kCommitted);
+  EXPECT_EQ(committed.value().detail, "by identity; marker read back");
+  EXPECT_EQ(read_until(topic, 2), (Strings{"x", "y"}));
+
+  // The reply may have been lost: the same commit again changes nothing.
+  auto again = host.commit(committable);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again.value().outcome, CommitOutcome::kCommitted);
+  EXPECT_EQ(read_topic(topic), (Strings{"x", "y"}));
+}
+
+TEST_F(KafkaSinkOnBroker, A1_AnEpochTheBrokerTimedOutIsProducedAgainFromTheReplayLog) {
+  const std::string topic = TestBroker::get().make_topic("timeout");
+  SinkHost host(line_sink(topic).set_property("transaction.timeout.ms", "1500")
+                    .set_property("message.timeout.ms", "1500").build());
+  const Committable committable = prepared_by_a_crashed_writer(host, 3, {"p", "q"});
+  ASSERT_FALSE(committable.files.empty());
+  // Readers are free again once the broker has rolled the transaction back.
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  auto offsets = stable_and_end_offset(topic);
+  while (offsets.first != offsets.second && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(100ms);
+    offsets = stable_and_end_offset(topic);
+  }
+  ASSERT_EQ(offsets.first, offsets.second);
+
+  auto committed = host.commit(committable);
+  ASSERT_TRUE(committed.ok()) << committed.error().message;
+  EXPECT_EQ(committed.value().outcome, CommitOutcome::kCommitted);
+  EXPECT_NE(committed.value().detail.find("replay log"), std::string::npos);
+  EXPECT_EQ(read_until(topic, 2), (Strings{"p", "q"}));
+
+  auto again = host.commit(committable);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again.value().outcome, CommitOutcome::kAlreadyCommitted);
+  EXPECT_EQ(read_topic(topic), (Strings{"p", "q"}));
+}
+
+TEST_F(KafkaSinkOnBroker, A1_WithoutAReplayLogALostEpochIsReportedAsLost) {
+  const std::string topic = TestBroker::get().make_topic("lost");
+  SinkHost host(line_sink(topic).set_replay_log(false).build());
+  const Committable committable = prepared_by_a_crashed_writer(host, 3, {"p", "q"});
+  EXPECT_TRUE(committable.files.empty());
+  ASSERT_TRUE(host.committer().abort_orphans({}, {committable}).ok());
+
+  auto lost = host.commit(committable);
+  ASSERT_TRUE(lost.ok()) << lost.error().message;
+  EXPECT_EQ(lost.value().outcome, CommitOutcome::kLost);
+  for (const std::string& part : {std::string("checkpoint 3"), topic, std::string("2 records")}) {
+    EXPECT_NE(lost.value().detail.find(part), std::string::npos) << lost.value().detail;
+  }
+}
+
+TEST_F(KafkaSinkOnBroker, TheMarkerProvesACommitWhenTheIdWasInitialisedAgain) {
+  const std::string topic = TestBroker::get().make_topic("marker");
+  SinkHost host(line_sink(topic).build());
+  const Committable committable = prepared_by_a_crashed_writer(host, 3, {"m"});
+  ASSERT_TRUE(host.commit(committable).ok());
+  // Fenced after the commit: EndTxn alone would look like a loss now.
+  ASSERT_TRUE(host.committer().abort_orphans({}, {committable}).ok());
+  auto again = host.commit(committable);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again.value().outcome, CommitOutcome::kAlreadyCommitted);
+  EXPECT_EQ(read_topic(topic), Strings{"m"});
+}
+
+TEST_F(KafkaSinkOnBroker, A4_ALiveTransactionTheBrokerRolledBackIsReplayedAndItsSlotIsReused) {
+  const std::string topic = TestBroker::get().make_topic("live-abort");
+  SinkHost host(line_sink(topic).build());
+  host.open();
+  ASSERT_TRUE(host.write({"one"}).ok());
+  auto prepared = host.prepare(1);
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+  ASSERT_TRUE(host.committer().abort_orphans({}, {prepared.value().at(0)}).ok());
+  auto committed = host.commit(prepared.value().at(0));
+  ASSERT_TRUE(committed.ok()) << committed.error().message;
+  EXPECT_EQ(committed.value().outcome, CommitOutcome::kCommitted);
+  EXPECT_EQ(read_until(topic, 1), Strings{"one"});
+  // All slots of the pool still work.
+  for (int epoch = 2; epoch <= 5; ++epoch) {
+    ASSERT_TRUE(host.write({"more"}).ok());
+    auto next = host.prepare(epoch);
+    ASSERT_TRUE(next.ok()) << next.error().message;
+    ASSERT_TRUE(host.commit(next.value().at(0)).ok());
+  }
+  EXPECT_EQ(read_until(topic, 5).size(), 5U);
+}
+
+TEST_F(KafkaSinkOnBroker, AnEmptyEpochHasNoCommittableAndKeepsItsProducer) {
+  const std::string topic = TestBroker::get().make_topic("empty");
+  SinkHost host(line_sink(topic).build());
+  host.open();
+  for (int epoch = 1; epoch <= 5; ++epoch) {
+    auto prepared = host.prepare(epoch);
+    ASSERT_TRUE(prepared.ok());
+    EXPECT_TRUE(prepared.value().empty());
+  }
+  ASSERT_TRUE(host.write({"z"}).ok());
+  auto prepared = host.prepare(6);
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+  ASSERT_TRUE(host.commit(prepared.value().at(0)).ok());
+  EXPECT_EQ(read_until(topic, 1), Strings{"z"});
+}
+
+TEST_F(KafkaSinkOnBroker, N2_OrphansOfAnAttemptWithoutACheckpointAreAborted) {
+  const std::string topic = TestBroker::get().make_topic("orphans");
+  const SinkContext context = SinkHost::default_context();
+  SinkHost crashed(line_sink(topic).build(), context);
+  prepared_by_a_crashed_writer(crashed, 1, {"never"});
+  const auto before = stable_and_end_offset(topic);
+  ASSERT_LT(before.first, before.second);
+
+  SinkHost next(line_sink(topic).build(), context);
+  ASSERT_TRUE(next.committer().abort_orphans({}, {}).ok());
+  const auto after = stable_and_end_offset(topic);
+  EXPECT_EQ(after.first, after.second);
+  EXPECT_EQ(read_topic(topic), Strings{});
+}
+
+TEST_F(KafkaSinkOnBroker, ManyPreparedEpochsGrowThePoolInsteadOfBlockingTheBarrier) {
+  const std::string topic = TestBroker::get().make_topic("grow");
+  SinkHost host(line_sink(topic).build());
+  host.open();
+  std::vector<Committable> all;
+  for (int epoch = 1; epoch <= 6; ++epoch) {  // the pool starts with 3
+    ASSERT_TRUE(host.write({std::to_string(epoch)}).ok());
+    auto prepared = host.prepare(epoch);
+    ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+    all.push_back(prepared.value().at(0));
+  }
+  for (const Committable& one : all) {
+    ASSERT_TRUE(host.commit(one).ok());
+  }
+  EXPECT_EQ(read_until(topic, 6), (Strings{"1", "2", "3", "4", "5", "6"}));
+}
+
+TEST_F(KafkaSinkOnBroker, AClosedWriterAbortsWhatItDidNotPrepare) {
+  const std::string topic = TestBroker::get().make_topic("closed");
+  SinkHost host(line_sink(topic).build());
+  host.open();
+  ASSERT_TRUE(host.write({"gone"}).ok());
+  std::this_thread::sleep_for(200ms);
+  host.close_writer();
+  const auto offsets = stable_and_end_offset(topic);
+  EXPECT_EQ(offsets.first, offsets.second);
+  EXPECT_EQ(read_topic(topic), Strings{});
+}
+
+TEST_F(KafkaSinkOnBroker, RecordsBeyondTheClientsQueueAreHeldBackNotLost) {
+  const std::string topic = TestBroker::get().make_topic("full");
+  SinkHost host(line_sink(topic).set_property("queue.buffering.max.messages", "100").build());
+  host.open();
+  Strings lines;
+  for (int i = 0; i < 5'000; ++i) {
+    lines.push_back("line " + std::to_string(i));
+  }
+  ASSERT_TRUE(host.write(lines).ok());
+  auto prepared = host.prepare(1);
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+  ASSERT_TRUE(host.commit(prepared.value().at(0)).ok());
+  EXPECT_EQ(read_until(topic, lines.size()), lines);
+}
+
+TEST_F(KafkaSinkOnBroker, AtLeastOnceIsOnTheBrokerWhenTheBarrierIsThrough) {
+  const std::string topic = TestBroker::get().make_topic("alo");
+  SinkHost host(
+      line_sink(topic).set_delivery_guarantee(DeliveryGuarantee::kAtLeastOnce).build());
+  host.open();
+  ASSERT_TRUE(host.write({"1", "2", "3"}).ok());
+  auto prepared = host.prepare(1);
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+  EXPECT_TRUE(prepared.value().empty());
+  EXPECT_EQ(read_topic(topic), (Strings{"1", "2", "3"}));
+}
+
+TEST_F(KafkaSinkOnBroker, D1_ARejectedRecordFailsTheEpoch) {
+  const std::string topic = TestBroker::get().make_topic("reject");
+  for (const auto guarantee : {DeliveryGuarantee::kExactlyOnce, DeliveryGuarantee::kAtLeastOnce}) {
+    SinkHost host(line_sink(topic).set_delivery_guarantee(guarantee)
+                      .set_property("message.max.bytes", "3000000").build());
+    host.open();
+    Status status = host.write({"small", std::string(2'000'000, 'x')});
+    if (status.ok()) {
+      status = host.prepare(1).status();
+    }
+    ASSERT_FALSE(status.ok());
+    EXPECT_NE(status.error().message.find("MSG_SIZE_TOO_LARGE"), std::string::npos)
+        << status.error().message;
+  }
+}
+
+}  // namespace
+}  // namespace weir::kafka::test

@@ -1,0 +1,111 @@
+#include "kafka/transaction_outcome.h"
+
+#include <gtest/gtest.h>
+
+#include "kafka/protocol.h"
+
+namespace weir::kafka {
+namespace {
+
+using Answer = EndTxnAnswer;
+using State = MarkerFact::State;
+using Verdict = TransactionVerdict;
+
+constexpr std::int64_t kWeekMs = 7LL * 86'400'000;
+
+PreparedEpoch epoch_of(CheckpointId checkpoint, AttemptId attempt, std::int64_t age_ms = 60'000) {
+  return {checkpoint, attempt, age_ms, kWeekMs};
+}
+
+TEST(TransactionOutcome, AnswersOfTheCoordinatorAreClassified) {
+  const std::pair<std::int16_t, Answer> table[] = {
+      {kNoError, Answer::kDone},
+      {kConcurrentTransactions, Answer::kInProgress},
+      {kNotCoordinator, Answer::kTryElsewhere},
+      {kCoordinatorNotAvailable, Answer::kTryElsewhere},
+      {kCoordinatorLoadInProgress, Answer::kTryElsewhere},
+      {kInvalidTxnState, Answer::kInvalidState},
+      {kInvalidProducerEpoch, Answer::kFenced},
+      {kProducerFenced, Answer::kFenced},
+      {kInvalidProducerIdMapping, Answer::kUnknownProducer},
+      {kTransactionalIdAuthorizationFailed, Answer::kNotAllowed},
+      {-1, Answer::kOther},
+  };
+  for (const auto& [code, answer] : table) {
+    EXPECT_EQ(classify_end_txn(code), answer) << code;
+  }
+}
+
+TEST(TransactionOutcome, ADecidedOrOpenTransactionNeedsNoMarker) {
+  const PreparedEpoch epoch = epoch_of(7, 2);
+  EXPECT_EQ(judge_transaction(Answer::kDone, {}, epoch), Verdict::kCommitted);
+  for (const Answer open : {Answer::kInProgress, Answer::kTryElsewhere, Answer::kNoAnswer}) {
+    EXPECT_EQ(judge_transaction(open, {}, epoch), Verdict::kRetry);
+    // Not even a marker below N may turn "open" into "aborted".
+    EXPECT_EQ(judge_transaction(open, {State::kPresent, {6, 2}}, epoch), Verdict::kRetry);
+  }
+}
+
+TEST(TransactionOutcome, TheMarkerDecidesWhatTheCoordinatorCannot) {
+  struct Row {
+    MarkerFact marker;
+    Verdict verdict;
+    const char* why;
+  };
+  const Row table[] = {
+      {{State::kUnread, {}}, Verdict::kReadMarker, "nothing was asked yet"},
+      {{State::kUnstable, {}}, Verdict::kRetry, "a transaction on the marker is open"},
+      {{State::kForeign, {}}, Verdict::kUnknown, "somebody else writes to the group"},
+      {{State::kAbsent, {}}, Verdict::kAborted, "no marker, and it cannot have expired"},
+      {{State::kPresent, {7, 2}}, Verdict::kAlreadyCommitted, "exactly this epoch"},
+      {{State::kPresent, {8, 2}}, Verdict::kAlreadyCommitted, "N+1 is never before N"},
+      {{State::kPresent, {9, 5}}, Verdict::kAlreadyCommitted, "a later attempt went on from it"},
+      {{State::kPresent, {6, 2}}, Verdict::kAborted, "the epoch before"},
+      {{State::kPresent, {6, 1}}, Verdict::kAborted, "an earlier attempt's epoch"},
+      {{State::kPresent, {7, 3}}, Verdict::kUnknown, "same number, other attempt: a branch"},
+      {{State::kPresent, {8, 1}}, Verdict::kUnknown, "later number, earlier attempt: a branch"},
+      {{State::kPresent, {6, 3}}, Verdict::kUnknown, "earlier number, later attempt: a branch"},
+  };
+  for (const Answer answer : {Answer::kInvalidState, Answer::kFenced, Answer::kUnknownProducer}) {
+    for (const Row& row : table) {
+      EXPECT_EQ(judge_transaction(answer, row.marker, epoch_of(7, 2)), row.verdict) << row.why;
+    }
+  }
+}
+
+TEST(TransactionOutcome, N1_AMarkerThatMayHaveExpiredProvesNothing) {
+  const MarkerFact absent{State::kAbsent, {}};
+  EXPECT_EQ(judge_transaction(Answer::kFenced, absent, epoch_of(7, 2, kWeekMs + 1)),
+            Verdict::kUnknown);
+  EXPECT_EQ(judge_transaction(Answer::kFenced, absent, epoch_of(7, 2, kWeekMs - 60'000)),
+            Verdict::kUnknown);
+  EXPECT_EQ(judge_transaction(Answer::kFenced, absent, epoch_of(7, 2, -1)), Verdict::kUnknown)
+      << "the clock went back";
+  EXPECT_EQ(judge_transaction(Answer::kFenced, absent, epoch_of(7, 2, kWeekMs / 2)),
+            Verdict::kAborted);
+}
+
+TEST(TransactionOutcome, WithoutTheRightToCommitAMissingMarkerMayMeanOpen) {
+  for (const Answer answer : {Answer::kNotAllowed, Answer::kOther}) {
+    EXPECT_EQ(judge_transaction(answer, {State::kAbsent, {}}, epoch_of(7, 2)), Verdict::kUnknown);
+    EXPECT_EQ(judge_transaction(answer, {State::kPresent, {6, 2}}, epoch_of(7, 2)),
+              Verdict::kUnknown);
+    EXPECT_EQ(judge_transaction(answer, {State::kPresent, {7, 2}}, epoch_of(7, 2)),
+              Verdict::kAlreadyCommitted);
+  }
+}
+
+TEST(TransactionOutcome, MarkersAreReadBackAsWritten) {
+  const auto marker = parse_marker(12, marker_metadata({12, 3}));
+  ASSERT_TRUE(marker.has_value());
+  EXPECT_EQ(marker->checkpoint, 12);
+  EXPECT_EQ(marker->attempt, 3);
+  EXPECT_FALSE(parse_marker(13, marker_metadata({12, 3})).has_value());
+  for (const char* text : {"", "weir1", "weir1 checkpoint=12", "weir1 checkpoint=12 attempt=",
+                           "weir1 checkpoint=12 attempt=3 ", "weir2 checkpoint=12 attempt=3"}) {
+    EXPECT_FALSE(parse_marker(12, text).has_value()) << text;
+  }
+}
+
+}  // namespace
+}  // namespace weir::kafka
