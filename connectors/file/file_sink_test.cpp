@@ -1,19 +1,15 @@
 #include "file/file_sink.h"
 
-#include <algorithm>
-#include <deque>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <map>
+#include <memory>
 #include <string>
 #include <vector>
-
-#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "file/file_sink_test_support.h"
 #include "file/part_file.h"
 #include "io/faulty_file_system.h"
 #include "io/local_file_system.h"
@@ -21,122 +17,11 @@
 namespace weir::file {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace sink_test;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-using testing::UnorderedElementsAre;
-
-struct Row {
-  int number = 0;
-};
-
-/// A directory of its own for each test, with what readers of the output do.
-class FileSinkTest : public testing::Test {
- protected:
-  FileSinkTest() {
-    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    root_ = fs::path(testing::TempDir()) /
-            ("weir-file-sink-" + std::to_string(::getpid()) + "-" + info->name());
-    fs::remove_all(root_);
-  }
-  ~FileSinkTest() override { fs::remove_all(root_); }
-
-  std::string out() const { return (root_ / "out").string(); }
-
-  std::vector<std::string> files(bool is_hidden) const {
-    std::vector<std::string> names;
-    if (fs::exists(out())) {
-      for (const auto& entry : fs::recursive_directory_iterator(out())) {
-        const std::string name = entry.path().filename();
-        if (entry.is_regular_file() && (name.front() == '.') == is_hidden) {
-          names.push_back(fs::relative(entry.path(), out()));
-        }
-      }
-    }
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-  /// All lines of `part-*`, sorted.
-  std::vector<std::string> visible_lines() const {
-    std::vector<std::string> lines;
-    for (const std::string& name : files(false)) {
-      std::ifstream file(fs::path(out()) / name);
-      for (std::string line; std::getline(file, line);) {
-        lines.push_back(line);
-      }
-    }
-    std::sort(lines.begin(), lines.end());
-    return lines;
-  }
-
-  FileSink<Row>::Builder builder() const {
-    return FileSink<Row>::for_row_format(
-        out(), [](const Row& row, std::string& text) { text += std::to_string(row.number); });
-  }
-
-  fs::path root_;
-};
-
-SinkContext context_of(AttemptId attempt) {
-  SinkContext context;
-  context.pipeline_id = "pipeline";
-  context.sink_uid = "out";
-  context.attempt = attempt;
-  context.is_checkpointing_enabled = true;
-  return context;
-}
-
-BatchPtr batch_of(const std::vector<int>& numbers) {
-  BatchPtr batch = Batch::make(type_ops<Row>(), std::max<std::size_t>(numbers.size(), 1));
-  for (const int number : numbers) {
-    batch->push_back(Row{number}, kMinTimestamp);
-  }
-  return batch;
-}
-
-/// A writer whose blocking work runs when the test says so.
-struct Writer {
-  Writer(Sink& sink, AttemptId attempt, int subtask = 0) {
-    SinkWriterContext context;
-    context.sink = context_of(attempt);
-    context.subtask.subtask = subtask;
-    context.run_blocking = [queue = jobs](std::function<void()> job) {
-      queue->push_back(std::move(job));
-    };
-    context.wake = [this] { ++wakes; };
-    auto created = sink.create_writer(std::move(context), {});
-    EXPECT_TRUE(created.ok()) << created.status().error().message;
-    writer = std::move(created).value();
-  }
-  void run_jobs() {
-    while (!jobs->empty()) {
-      auto job = std::move(jobs->front());
-      jobs->pop_front();
-      job();
-    }
-  }
-  std::vector<Committable> prepare(CheckpointId checkpoint) {
-    EXPECT_TRUE(writer->begin_prepare(checkpoint).ok());
-    run_jobs();
-    auto prepared = writer->poll_prepared(checkpoint);
-    EXPECT_TRUE(prepared.ok() && prepared.value().has_value());
-    return *prepared.value();
-  }
-
-  std::shared_ptr<std::deque<std::function<void()>>> jobs =
-      std::make_shared<std::deque<std::function<void()>>>();
-  int wakes = 0;
-  std::unique_ptr<SinkWriter> writer;
-};
-
-CommitOutcome commit(Sink& sink, const Committable& committable, AttemptId attempt) {
-  auto committer = sink.create_committer(context_of(attempt)).value();
-  auto result = committer->commit(committable);
-  EXPECT_TRUE(result.ok()) << result.status().error().message;
-  return result.ok() ? result.value().outcome : CommitOutcome::kRetry;
-}
 
 TEST_F(FileSinkTest, NothingIsVisibleBeforeTheCommit) {
   const auto sink = builder().with_prefix_suffix("part", ".txt").build();
@@ -408,174 +293,6 @@ TEST_F(FileSinkTest, SettingsThatWouldHideResultsAreRefused) {
                    .build()
                    ->preflight(context_of(1))
                    .ok());
-}
-
-/// A job of one subtask that reads the numbers 0..29 and takes a checkpoint after every 10. It dies
-/// at one of its steps and starts again from its last durable checkpoint.
-class CrashingJob {
- public:
-  CrashingJob(Sink& sink, int crash_at) : sink_(sink), steps_left_(crash_at) {}
-
-  /// True when the crash point was reached.
-  bool run() {
-    bool has_crashed = false;
-    while (!attempt()) {
-      has_crashed = true;
-      ++attempt_;
-    }
-    return has_crashed;
-  }
-
- private:
-  /// False = dies here.
-  bool step() { return steps_left_-- != 0; }
-
-  bool commit_all() {
-    auto committer = sink_.create_committer(context_of(attempt_)).value();
-    if (committer == nullptr) {
-      return true;
-    }
-    for (const Committable& committable : durable_committables_) {
-      const auto result = committer->commit(committable);
-      if (!result.ok()) {
-        return false;  // injected: the process dies in the middle of a commit
-      }
-      EXPECT_NE(result.value().outcome, CommitOutcome::kLost) << result.value().detail;
-      if (!step()) {
-        return false;
-      }
-    }
-    if (!has_aborted_orphans_) {
-      EXPECT_TRUE(committer->abort_orphans({}, durable_committables_).ok());
-      has_aborted_orphans_ = true;
-    }
-    return true;
-  }
-
-  bool attempt() {
-    has_aborted_orphans_ = false;
-    if (!step() || !commit_all() || !step()) {
-      return false;
-    }
-    Writer writer(sink_, attempt_);
-    for (int position = durable_position_; position < 30;) {
-      for (int end = position + 10; position < end; position += 5) {
-        EXPECT_TRUE(writer.writer
-                        ->write(*batch_of(
-                            {position, position + 1, position + 2, position + 3, position + 4}))
-                        .ok());
-        if (!step()) {
-          return false;
-        }
-      }
-      const CheckpointId checkpoint = next_checkpoint_++;
-      if (!writer.writer->begin_prepare(checkpoint).ok() || !step()) {
-        return false;
-      }
-      writer.run_jobs();
-      if (!step()) {
-        return false;
-      }
-      auto prepared = writer.writer->poll_prepared(checkpoint);
-      EXPECT_TRUE(prepared.ok() && prepared.value().has_value());
-      if (!step()) {
-        return false;
-      }
-      durable_position_ = position;
-      durable_committables_ = *prepared.value();
-      if (!step() || !commit_all()) {
-        return false;
-      }
-    }
-    writer.writer->close();
-    return true;
-  }
-
-  Sink& sink_;
-  int steps_left_;
-  AttemptId attempt_ = 1;
-  CheckpointId next_checkpoint_ = 1;
-  int durable_position_ = 0;
-  std::vector<Committable> durable_committables_;
-  bool has_aborted_orphans_ = false;
-};
-
-std::map<std::string, int> counts(const std::vector<std::string>& lines) {
-  std::map<std::string, int> result;
-  for (const std::string& line : lines) {
-    ++result[line];
-  }
-  return result;
-}
-
-TEST_F(FileSinkTest, ACrashAtAnyStepLosesAndDoublesNothing) {
-  int crash_at = 0;
-  for (bool is_reached = true; is_reached; ++crash_at) {
-    fs::remove_all(root_);
-    const auto sink =
-        builder()
-            .with_bucket([](const Row& row) { return row.number % 3 == 0 ? "three" : ""; })
-            .with_max_part_size(6)
-            .build();
-    ASSERT_TRUE(sink->preflight(context_of(1)).ok());
-    is_reached = CrashingJob(*sink, crash_at).run();
-    const auto lines = counts(visible_lines());
-    EXPECT_EQ(lines.size(), 30U) << "crash at step " << crash_at;
-    EXPECT_TRUE(std::all_of(lines.begin(), lines.end(), [](auto& l) { return l.second == 1; }))
-        << "crash at step " << crash_at;
-    EXPECT_THAT(files(true), IsEmpty()) << "crash at step " << crash_at;
-  }
-  EXPECT_GT(crash_at, 20);
-}
-
-TEST_F(FileSinkTest, ACrashInTheMiddleOfACommitLosesAndDoublesNothing) {
-  for (const FileOperation operation : {FileOperation::kRename, FileOperation::kDirectory}) {
-    for (int passes = 0; passes < 12; ++passes) {
-      fs::remove_all(root_);
-      FaultyFileSystem faulty(local_file_system());
-      const auto sink =
-          builder()
-              .with_bucket([](const Row& row) { return std::to_string(row.number % 4); })
-              .with_file_system(faulty)
-              .build();
-      ASSERT_TRUE(sink->preflight(context_of(1)).ok());
-      if (operation == FileOperation::kRename) {
-        faulty.plan({.operation = operation, .passes_before = passes});
-        EXPECT_TRUE(CrashingJob(*sink, -1).run()) << passes;
-      } else {
-        // Syncs of the commit only: those of the writer would fail the epoch.
-        Writer writer(*sink, 1);
-        ASSERT_TRUE(writer.writer->write(*batch_of({0, 1, 2, 3})).ok());
-        const auto committable = writer.prepare(1)[0];
-        faulty.plan({.operation = operation, .passes_before = passes % 4});
-        EXPECT_FALSE(sink->create_committer(context_of(1)).value()->commit(committable).ok());
-        EXPECT_EQ(commit(*sink, committable, 2), CommitOutcome::kAlreadyCommitted);
-        EXPECT_THAT(visible_lines(), ElementsAre("0", "1", "2", "3"));
-        continue;
-      }
-      const auto lines = counts(visible_lines());
-      EXPECT_EQ(lines.size(), 30U);
-      EXPECT_TRUE(std::all_of(lines.begin(), lines.end(), [](auto& l) { return l.second == 1; }));
-      EXPECT_THAT(files(true), IsEmpty());
-    }
-  }
-}
-
-TEST_F(FileSinkTest, AtLeastOnceShowsRecordsAtTheBarrierAndDoublesThemOnReplay) {
-  bool has_doubled = false;
-  for (int crash_at = 0; crash_at < 20; ++crash_at) {
-    fs::remove_all(root_);
-    const auto sink = builder().with_delivery_guarantee(DeliveryGuarantee::kAtLeastOnce).build();
-    ASSERT_TRUE(sink->preflight(context_of(1)).ok());
-    EXPECT_EQ(sink->create_committer(context_of(1)).value(), nullptr);
-    CrashingJob(*sink, crash_at).run();
-    const auto lines = counts(visible_lines());
-    EXPECT_EQ(lines.size(), 30U) << "crash at step " << crash_at;
-    has_doubled = has_doubled ||
-                  std::any_of(lines.begin(), lines.end(), [](auto& l) { return l.second > 1; });
-    EXPECT_THAT(files(true), IsEmpty()) << "crash at step " << crash_at;
-  }
-  EXPECT_TRUE(has_doubled);
 }
 
 TEST(FileNames, HiddenNamesReadBackAlsoWithDashesInThePrefix) {

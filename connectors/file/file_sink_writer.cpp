@@ -29,6 +29,11 @@ FileSinkWriter::FileSinkWriter(SinkWriterContext context, detail::EncodeRows enc
   shared_->suffix = settings_.suffix;
   shared_->is_finished_at_barrier = settings_.guarantee == DeliveryGuarantee::kAtLeastOnce;
   shared_->wake = context_.wake;
+  if (context_.metrics != nullptr) {
+    records_sent_ = &context_.metrics->counter("numRecordsSend");
+    records_failed_ = &context_.metrics->counter("numRecordsSendErrors");
+    bytes_sent_ = &context_.metrics->counter("numBytesSend");
+  }
 }
 
 FileSinkWriter::~FileSinkWriter() {
@@ -80,10 +85,9 @@ Status FileSinkWriter::append(const std::string& bucket, const Batch& batch, std
   encode_(batch, begin, end, scratch_);
   WEIR_ASSIGN(OpenPart* const part, part_of(bucket));
   const Status appended = part->out->append(scratch_);
-  if (context_.metrics != nullptr) {
-    const auto rows = static_cast<std::int64_t>(end - begin);
-    context_.metrics->counter(appended.ok() ? "numRecordsSend" : "numRecordsSendErrors").add(rows);
-    context_.metrics->counter("numBytesSend").add(static_cast<std::int64_t>(scratch_.size()));
+  if (records_sent_ != nullptr) {
+    (appended.ok() ? records_sent_ : records_failed_)->add(static_cast<std::int64_t>(end - begin));
+    bytes_sent_->add(static_cast<std::int64_t>(scratch_.size()));
   }
   WEIR_TRY(appended);
   part->file.crc32c = crc32c(scratch_, part->file.crc32c);

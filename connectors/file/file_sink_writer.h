@@ -89,6 +89,9 @@ class FileSinkWriter final : public SinkWriter {
   std::shared_ptr<Epoch> epoch_ = std::make_shared<Epoch>();
   std::deque<std::shared_ptr<Epoch>> ended_epochs_;
   std::uint64_t parts_opened_ = 0;
+  Counter* records_sent_ = nullptr;  ///< null without metrics, as are the next two
+  Counter* records_failed_ = nullptr;
+  Counter* bytes_sent_ = nullptr;
   std::string scratch_;
 };
 

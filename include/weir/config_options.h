@@ -146,7 +146,7 @@ inline constexpr ConfigOption<DurationMs> kCheckpointIntervalDuringBacklog{
     detail::duration_in<0>, false};
 inline constexpr ConfigOption<CheckpointRetention> kCheckpointRetention{
     "execution.checkpointing.externalized-checkpoint-retention", "NO_EXTERNALIZED_CHECKPOINTS",
-    "What becomes of the retained checkpoints when the job fails or is cancelled."};
+    "What becomes of the retained checkpoints when the job fails or is cancelled.", nullptr, false};
 inline constexpr ConfigOption<int> kRetainedCheckpoints{
     "execution.checkpointing.num-retained", "1", "Completed checkpoints that are kept.",
     detail::number_in<1, detail::kNoLimit, int>};
@@ -154,30 +154,34 @@ inline constexpr ConfigOption<std::string> kCheckpointDir{
     "execution.checkpointing.dir", "", "Directory for checkpoints.", detail::not_empty};
 inline constexpr ConfigOption<std::string> kSavepointDir{
     "execution.checkpointing.savepoint-dir", "", "Directory for savepoints that name none.",
-    detail::not_empty};
+    detail::not_empty, false};
 inline constexpr ConfigOption<CheckpointStorageType> kCheckpointStorage{
-    "execution.checkpointing.storage", "",
-    "filesystem (implied by dir) or jobmanager: in memory, lost with the process."};
+    "execution.checkpointing.storage", "filesystem",
+    "Where checkpoints go. jobmanager keeps them in memory, lost with the process. (Flink's "
+    "default "
+    "without a dir is jobmanager.)",
+    nullptr, false};
 inline constexpr ConfigOption<bool> kCheckpointCreateSubdir{
     "execution.checkpointing.create-subdir", "true",
     "Put checkpoints into <dir>/<job id>/. With false the user keeps one job per directory."};
-inline constexpr ConfigOption<bool> kIncrementalCheckpoints{"execution.checkpointing.incremental",
-                                                            "false", "Write only what changed."};
+inline constexpr ConfigOption<bool> kIncrementalCheckpoints{
+    "execution.checkpointing.incremental", "false", "Write only what changed.", nullptr, false};
 inline constexpr ConfigOption<SizeBytes> kCheckpointInlineThreshold{
     "execution.checkpointing.data-inline-threshold", "20 kb",
-    "State smaller than this lives inside the manifest.", detail::size_in<0, 1024 * 1024>};
+    "State smaller than this lives inside the manifest.", detail::size_in<0, 1024 * 1024>, false};
 inline constexpr ConfigOption<SizeBytes> kCheckpointWriteBuffer{
     "execution.checkpointing.write-buffer-size", "4096 b",
     "Buffer of checkpoint files; raised to the inline threshold if smaller.",
-    detail::size_in<1, 1024 * 1024 * 1024>};
+    detail::size_in<1, 1024 * 1024 * 1024>, false};
 inline constexpr ConfigOption<bool> kSnapshotCompression{
-    "execution.checkpointing.snapshot-compression", "false", "Compress full snapshots."};
+    "execution.checkpointing.snapshot-compression", "false", "Compress full snapshots.", nullptr,
+    false};
 inline constexpr ConfigOption<bool> kCheckpointCleanerParallel{
     "execution.checkpointing.cleaner.parallel-mode", "true",
-    "Delete the files of old checkpoints in parallel."};
+    "Delete the files of old checkpoints in parallel.", nullptr, false};
 inline constexpr ConfigOption<bool> kCheckpointsAfterTasksFinish{
     "execution.checkpointing.checkpoints-after-tasks-finish", "true",
-    "Go on with checkpoints when a part of the job has finished."};
+    "Go on with checkpoints when a part of the job has finished.", nullptr, false};
 inline constexpr ConfigOption<bool> kLocalBackup{"execution.checkpointing.local-backup.enabled",
                                                  "false", "Keep a second, local copy of state.",
                                                  nullptr, false};
@@ -202,7 +206,8 @@ inline constexpr ConfigOption<std::string> kRecoveryPath{
     "Snapshot to start from: its directory or its _metadata file.", detail::not_empty};
 inline constexpr ConfigOption<ClaimMode> kRecoveryClaimMode{
     "execution.state-recovery.claim-mode", "NO_CLAIM",
-    "CLAIM: the snapshot belongs to the job from now on, which deletes it when it is subsumed."};
+    "CLAIM: the snapshot belongs to the job from now on, which deletes it when it is subsumed.",
+    nullptr, false};
 inline constexpr ConfigOption<bool> kIgnoreUnclaimedState{
     "execution.state-recovery.ignore-unclaimed-state", "false",
     "Start although the snapshot holds state that no operator of the job claims; it is dropped."};
@@ -265,7 +270,7 @@ inline constexpr ConfigOption<int> kHeartbeatRpcFailures{
 inline constexpr ConfigOption<int> kCommitterRetries{
     "sink.committer.retries", "10",
     "Retries of one commit, with growing pauses, before the job fails over.",
-    detail::number_in<0, detail::kNoLimit, int>};
+    detail::number_in<0, detail::kNoLimit, int>, false};
 
 // --- Pipeline and runtime ----------------------------------------------------------------------
 

@@ -310,6 +310,9 @@ TEST(ConfigurationValidate, CheckpointsNeedAPlace) {
   configuration.set(options::kCheckpointInterval, seconds(1));
   EXPECT_THAT(message_of(validate(configuration)), HasSubstr("execution.checkpointing.dir"));
   configuration.set(options::kCheckpointStorage, CheckpointStorageType::kJobManager);
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("not available"));
+  configuration.set(options::kCheckpointStorage, CheckpointStorageType::kFileSystem)
+      .set(options::kCheckpointDir, "/tmp/checkpoints");
   EXPECT_EQ(message_of(validate(configuration)), "");
 }
 

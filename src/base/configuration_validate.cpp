@@ -157,9 +157,7 @@ class Validator {
     const bool is_in_memory = storage == CheckpointStorageType::kJobManager;
     if (configuration_.is_set(options::kCheckpointInterval) && !has_directory && !is_in_memory) {
       problems_.push_back(show(options::kCheckpointInterval) + " needs " +
-                          std::string(options::kCheckpointDir.key) + ", or " +
-                          std::string(options::kCheckpointStorage.key) +
-                          " = jobmanager for checkpoints in memory that end with the process");
+                          std::string(options::kCheckpointDir.key));
     }
     if (configuration_.is_set(options::kCheckpointCreateSubdir) && is_in_memory) {
       no_effect(options::kCheckpointCreateSubdir.key, "checkpoints are kept in memory");
