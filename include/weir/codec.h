@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <concepts>
@@ -93,6 +94,9 @@ class Decoder {
       }
       const auto byte = static_cast<unsigned char>(data_.front());
       data_.remove_prefix(1);
+      if (shift == 63 && byte > 1) {
+        break;  // more than 64 bits
+      }
       value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
       if ((byte & 0x80) == 0) {
         return value;
@@ -177,10 +181,15 @@ struct Codec<T> {
 template <class T>
   requires std::is_enum_v<T>
 struct Codec<T> {
+  static constexpr bool kIsOfUnderlying = true;
   using Underlying = std::underlying_type_t<T>;
   static std::string schema() { return "enum<" + Codec<Underlying>::schema() + ">"; }
   static void encode(const T& value, Encoder& out) { out.raw(static_cast<Underlying>(value)); }
-  static void decode(Decoder& in, T& value) { value = static_cast<T>(in.raw<Underlying>()); }
+  static void decode(Decoder& in, T& value) {
+    Underlying number{};
+    Codec<Underlying>::decode(in, number);
+    value = static_cast<T>(number);
+  }
 };
 
 template <>
@@ -256,7 +265,9 @@ struct Codec<std::vector<T>> {
   static void decode(Decoder& in, std::vector<T>& value) {
     const std::size_t count = in.count();
     value.clear();
-    value.reserve(count);
+    // The count is not to be trusted: elements may be far larger than the byte each that it means.
+    constexpr std::size_t kReservedBytesMax = 1 << 20;
+    value.reserve(std::min(count, kReservedBytesMax / sizeof(T) + 1));
     for (std::size_t i = 0; i < count && in.ok(); ++i) {
       T element{};
       Codec<T>::decode(in, element);
@@ -329,6 +340,7 @@ struct Codec<std::unordered_set<K>> : detail::SetCodec<std::unordered_set<K>> {}
 /// Aggregates: their members in declaration order; the schema carries the members' names.
 template <reflect::Aggregate T>
 struct Codec<T> {
+  static constexpr bool kIsOfMembers = true;
   static std::string schema() {
     std::string text = "struct{";
     [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -356,11 +368,16 @@ struct Codec<T> {
 
 namespace detail {
 
+/// Bytes of the encoded form where it is the members' memory one after the other, else 0. Types
+/// with a Codec of their own are 0, and so is bool, whose bytes must be checked.
 template <class T>
 inline constexpr std::size_t kRawEncodedSize = 0;
 template <class T>
-  requires((std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) || std::is_enum_v<T>)
+  requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && sizeof(T) <= 8)
 inline constexpr std::size_t kRawEncodedSize<T> = sizeof(T);
+template <class T>
+  requires(std::is_enum_v<T> && requires { Codec<T>::kIsOfUnderlying; })
+inline constexpr std::size_t kRawEncodedSize<T> = kRawEncodedSize<std::underlying_type_t<T>>;
 template <class T, std::size_t N>
 inline constexpr std::size_t kRawEncodedSize<std::array<T, N>> = N * kRawEncodedSize<T>;
 
@@ -374,7 +391,7 @@ consteval std::size_t aggregate_raw_size() {
   }(std::make_index_sequence<reflect::kFieldCount<T>>{});
 }
 template <reflect::Aggregate T>
-  requires std::is_trivially_copyable_v<T>
+  requires(std::is_trivially_copyable_v<T> && requires { Codec<T>::kIsOfMembers; })
 inline constexpr std::size_t kRawEncodedSize<T> = aggregate_raw_size<T>();
 
 }  // namespace detail
