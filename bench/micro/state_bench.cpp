@@ -18,15 +18,18 @@
 #include "weir/key_hash.h"
 #include "weir/type_ops.h"
 
-namespace {
-
-using namespace weir;
-using namespace weir::state;
-
+namespace state_bench {
 struct Sum {
   std::uint64_t sum = 0;
   std::uint64_t count = 0;
 };
+}  // namespace state_bench
+
+namespace {
+
+using namespace weir;
+using namespace weir::state;
+using state_bench::Sum;
 
 constexpr std::size_t kBatch = 1024;
 constexpr int kRounds = 7;

@@ -11,8 +11,9 @@
 #include "state/test_support.h"
 
 namespace weir::state::test {
-namespace {
 
+// Outside the unnamed namespace: clang warns of reflected types that have internal linkage.
+namespace model_types {
 struct Sum {
   std::int64_t sum = 0;
   std::int64_t count = 0;
@@ -29,6 +30,11 @@ struct Triple {
   std::uint16_t c = 0;
   friend auto operator<=>(const Triple&, const Triple&) = default;
 };
+}  // namespace model_types
+
+namespace {
+
+using namespace model_types;
 
 template <class K>
 K make_key(std::uint64_t n) {

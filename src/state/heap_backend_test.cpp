@@ -7,12 +7,18 @@
 #include "state/test_support.h"
 
 namespace weir::state::test {
-namespace {
 
+// Outside the unnamed namespace: clang warns of reflected types that have internal linkage.
+namespace backend_types {
 struct Sum {
   std::uint64_t sum = 0;
   std::uint64_t count = 0;
 };
+}  // namespace backend_types
+
+namespace {
+
+using backend_types::Sum;
 
 /// Counts its instances.
 struct Counted {
