@@ -330,7 +330,8 @@ class ObjectReader {
 // Members are read in named statements or braced lists, whose order is fixed.
 
 FileReference get_file(ObjectReader& in) {
-  return {in.text("path"), in.integer<std::uint64_t>("length"), in.integer<std::uint32_t>("crc32c")};
+  return {in.text("path"), in.integer<std::uint64_t>("length"),
+          in.integer<std::uint32_t>("crc32c")};
 }
 
 KeyGroupRange get_range(ObjectReader& in) {

@@ -58,6 +58,25 @@ TEST(Manifest, WhatWasEncodedIsDecoded) {
   EXPECT_EQ(encode_manifest(m).value(), bytes) << "equal manifests have equal bytes";
 }
 
+TEST(Manifest, TheWorkedExampleOfTheFormatPageIsWhatIsWritten) {
+  Manifest m;
+  m.job_id = "0123456789abcdef0123456789abcdef";
+  m.job_name = m.pipeline_id = "clicks";
+  m.checkpoint = 7;
+  m.attempt = 2;
+  m.parent_checkpoint = 6;
+  m.triggered_ms = 1000;
+  m.completed_ms = 1004;
+  m.sources = {{"src", "numbers", 1, "", {{0, false, {{"split-0", "*"}}}}}};
+  const std::string bytes = encode_manifest(m).value();
+  const unsigned char header[] = {0x57, 0x45, 0x49, 0x52, 0x43, 0x4b, 0x50, 0x54, 0x01, 0x00,
+                                  0x00, 0x00, 0xce, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                                  0x26, 0x56, 0xec, 0xf6, 0xc2, 0xc5, 0x8b, 0x74};
+  EXPECT_EQ(bytes.substr(0, 28), std::string(reinterpret_cast<const char*>(header), 28));
+  EXPECT_EQ(bytes.size(), 490U);
+  EXPECT_NE(bytes.find("\"splits\":[{\"id\":\"split-0\",\"state\":\"Kg==\"}]"), std::string::npos);
+}
+
 TEST(Manifest, AnEmptyOneIsFine) {
   Manifest m;
   m.job_id = sample().job_id;

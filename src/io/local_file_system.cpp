@@ -443,7 +443,8 @@ Status LocalFileSystem::create_directory(const std::string& path) {
 Status LocalFileSystem::create_directories(const std::string& path) {
   struct stat facts {};
   if (::stat(path.c_str(), &facts) == 0) {
-    return S_ISDIR(facts.st_mode) ? Status() : Status(system_error("create directory", path, EEXIST));
+    return S_ISDIR(facts.st_mode) ? Status()
+                                  : Status(system_error("create directory", path, EEXIST));
   }
   const std::string parent = parent_of(path);
   if (parent != path) {
