@@ -48,6 +48,8 @@ struct Holder {
 #if defined(__clang__)
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wundefined-var-template"
+#pragma clang diagnostic ignored "-Wundefined-internal"
+#pragma clang diagnostic ignored "-Wundefined-internal"  // types in unnamed namespaces
 #endif
 template <class T>
 extern const Holder<T> kPhantom;  // declared, never defined: only its members' addresses are named

@@ -130,7 +130,12 @@ void CommitDriver::abort_orphans(const std::string& sink_uid) {
     }
   }
   lane.strand->run([this, &lane, sink_uid, own = std::move(own)] {
-    const Status status = lane.committer->abort_orphans(restored_writer_states_[sink_uid], own);
+    Status status;
+    try {
+      status = lane.committer->abort_orphans(restored_writer_states_[sink_uid], own);
+    } catch (const std::exception& exception) {
+      status = Error{ErrorCode::kInternal, std::string("committer threw: ") + exception.what()};
+    }
     options_.inbox->post([this, sink_uid, status] { orphans_done(sink_uid, status); });
   });
 }

@@ -185,8 +185,4 @@ void EdgeOutput::push_staged() {
   }
 }
 
-EdgeReport EdgeOutput::take_report() {
-  return {options_.edge, std::exchange(sums_, EdgeSums())};
-}
-
 }  // namespace weir::runtime

@@ -41,8 +41,8 @@ class EdgeOutput final : public Output {
   void push_staged();
   bool has_staged() const { return staged_count_ > 0; }
 
-  /// The sums since the last call.
-  EdgeReport take_report();
+  /// What was sent so far, without partial batches: complete right after broadcast().
+  EdgeReport report() const { return {options_.edge, sums_}; }
 
  private:
   struct Lane {

@@ -6,9 +6,10 @@
 
 namespace weir::runtime {
 
-/// Count and order-free hash of the records that crossed an edge since the last barrier. Sender
+/// Count and order-free hash of the records that crossed an edge since the attempt began. Sender
 /// and receiver each keep one; a checkpoint completes only if they agree, which turns a record lost
-/// or doubled between tasks into a failure.
+/// or doubled between tasks into a failure. Never reset: an aborted checkpoint's barrier may have
+/// been seen by one end only.
 struct EdgeSums {
   std::uint64_t count = 0;
   std::uint64_t hash = 0;
@@ -32,7 +33,7 @@ struct EdgeSums {
   }
 };
 
-/// The sums of one edge in one subtask at a barrier.
+/// The sums of one edge in one subtask.
 struct EdgeReport {
   int edge = 0;
   EdgeSums sums;

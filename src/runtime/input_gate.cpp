@@ -103,10 +103,10 @@ void InputGate::abort_checkpoint(CheckpointId checkpoint) {
   act_on(aligner_.abort(checkpoint));
 }
 
-std::vector<EdgeReport> InputGate::take_reports() {
+std::vector<EdgeReport> InputGate::reports() const {
   std::vector<EdgeReport> reports;
-  for (auto& [edge, sums] : sums_) {
-    reports.push_back({edge, std::exchange(sums, EdgeSums())});
+  for (const auto& [edge, sums] : sums_) {
+    reports.push_back({edge, sums});
   }
   return reports;
 }

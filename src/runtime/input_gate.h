@@ -37,8 +37,8 @@ class InputGate {
   /// The coordinator gave the checkpoint up.
   void abort_checkpoint(CheckpointId checkpoint);
 
-  /// The sums of each edge since the last call; the gate is at a barrier.
-  std::vector<EdgeReport> take_reports();
+  /// What was received so far, per edge.
+  std::vector<EdgeReport> reports() const;
 
  private:
   void handle(std::size_t input, Element element);

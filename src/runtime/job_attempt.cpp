@@ -9,7 +9,8 @@
 namespace weir::runtime {
 namespace {
 
-constexpr std::chrono::milliseconds kTick{20};
+/// Longest time without a look at stop requests.
+constexpr std::int64_t kTickMaxMs = 20;
 
 }  // namespace
 
@@ -287,7 +288,12 @@ void JobAttempt::on_running(int /*task*/) {
 }
 
 void JobAttempt::serve() {
-  inbox_.run(kTick);
+  const std::int64_t now_ms = services_.clock->monotonic_ns() / 1'000'000;
+  const std::int64_t due_ms =
+      std::min(checkpoints_ == nullptr ? kMaxTimestamp : checkpoints_->next_wake_ms(),
+               commits_->ledger().next_wake_ms());
+  inbox_.run(std::chrono::milliseconds(std::clamp<std::int64_t>(
+      due_ms == kMaxTimestamp ? kTickMaxMs : due_ms - now_ms, 1, kTickMaxMs)));
   commits_->on_time();
   const std::int64_t now_ns = services_.clock->monotonic_ns();
   for (const auto& source : sources_) {

@@ -7,6 +7,7 @@
 #include "checkpoint/coordinator.h"
 #include "checkpoint/garbage.h"
 #include "checkpoint/store.h"
+#include "io/file_system.h"
 #include "runtime/execution_plan.h"
 #include "weir/configuration.h"
 #include "weir/job_status.h"
@@ -36,6 +37,8 @@ struct JobOptions {
   bool is_unclaimed_state_ignored = false;
 
   JobListener listener;  ///< may be empty
+  /// Where checkpoints are written; null = the machine's own file system. Outlives the job.
+  FileSystem* files = nullptr;
 };
 
 /// Reads the settings. REQUIRES: validate(configuration).ok().

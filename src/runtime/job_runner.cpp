@@ -22,7 +22,6 @@ bool is_permanent(ErrorCode code) {
     case ErrorCode::kFenced:
     case ErrorCode::kLost:
     case ErrorCode::kUnknownOutcome:
-    case ErrorCode::kCancelled:
       return true;
     default:
       return false;
@@ -53,7 +52,13 @@ Result<JobResult> JobRunner::run() {
       return JobResult{is_finished ? JobState::kFinished : JobState::kSuspended,
                        outcome.value().last_checkpoint, restart_count_};
     }
-    if (!wait_for_restart(outcome.value())) {
+    const bool is_restart = wait_for_restart(outcome.value());
+    if (is_stop_requested_.load() && !is_permanent(outcome.value().status.error().code)) {
+      // Nothing ran that a final checkpoint could hold: the latest one is what the job goes on from.
+      report(JobPhase::kSuspended, nullptr);
+      return JobResult{JobState::kSuspended, 0, restart_count_};
+    }
+    if (!is_restart) {
       report(JobPhase::kFailed, nullptr);
       return outcome.value().status.error();
     }
@@ -65,7 +70,11 @@ Status JobRunner::open_store() {
   if (!options_.is_checkpointing_enabled) {
     return {};
   }
-  files_ = std::make_unique<LocalFileSystem>();
+  files_ = options_.files;
+  if (files_ == nullptr) {
+    own_files_ = std::make_unique<LocalFileSystem>();
+    files_ = own_files_.get();
+  }
   WEIR_ASSIGN(store_,
               checkpoint::CheckpointStore::open(*files_, system_clock(), options_.store));
   return {};

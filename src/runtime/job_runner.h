@@ -37,7 +37,8 @@ class JobRunner {
   std::atomic<bool> is_stop_requested_{false};
   MetricRegistry metrics_;
   IoExecutor io_;
-  std::unique_ptr<FileSystem> files_;
+  std::unique_ptr<FileSystem> own_files_;
+  FileSystem* files_ = nullptr;
   std::unique_ptr<checkpoint::CheckpointStore> store_;
   JobStatus status_;
   int restart_count_ = 0;

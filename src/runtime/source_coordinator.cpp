@@ -96,7 +96,12 @@ void SourceCoordinator::on_time(std::int64_t now_ns) {
 void SourceCoordinator::trigger(const Barrier& barrier,
                                 std::function<void(Result<std::string>)> on_done) {
   strand_->run([this, barrier, on_done = std::move(on_done)] {
-    Result<std::string> state = enumerator_->snapshot(barrier.checkpoint);
+    Result<std::string> state = Error{ErrorCode::kUser, "no snapshot"};
+    try {
+      state = enumerator_->snapshot(barrier.checkpoint);
+    } catch (const std::exception& exception) {
+      state = Error{ErrorCode::kUser, std::string("threw: ") + exception.what()};
+    }
     if (state.ok()) {
       for (Task* reader : readers_) {
         reader->post(TriggerBarrier{barrier});

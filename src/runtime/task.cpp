@@ -1,6 +1,7 @@
 #include "runtime/task.h"
 
-#include "base/log.h"
+#include <exception>
+
 #include "runtime/task_scope.h"
 
 namespace weir::runtime {
@@ -58,6 +59,19 @@ Task::Progress Task::step() {
   if (phase_ == Phase::kFailed) {
     return Progress::kDone;
   }
+  // What operators throw is caught by the chain, which knows their names; this is for the rest:
+  // deserializers, timestamp assigners, copies of user functions.
+  try {
+    return step_unguarded();
+  } catch (const std::exception& exception) {
+    fail({ErrorCode::kUser, vertex_.name + ": user code threw: " + exception.what()});
+  } catch (...) {
+    fail({ErrorCode::kUser, vertex_.name + ": user code threw"});
+  }
+  return Progress::kDone;
+}
+
+Task::Progress Task::step_unguarded() {
   if (phase_ == Phase::kCreated) {
     if (const Status opened = open(); !opened.ok()) {
       fail(opened.error());
@@ -241,10 +255,10 @@ void Task::start_snapshot() {
     result.reader = std::move(reader);
   }
   for (const auto& output : outputs_) {
-    result.sent.push_back(output->take_report());
+    result.sent.push_back(output->report());
   }
   if (gate_.has_value()) {
-    result.received = gate_->take_reports();
+    result.received = gate_->reports();
   }
   snapshots_.push_back(std::move(snapshot));
   is_stopped_ = is_stopped_ || barrier.is_terminal;

@@ -47,6 +47,7 @@ class Task {
  private:
   enum class Phase { kCreated, kRunning, kEnding, kEnded, kFailed };
 
+  Progress step_unguarded();
   Status open();
   /// True when something was done. What fails sets the chain's status.
   bool run_once();

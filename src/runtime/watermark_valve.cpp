@@ -8,7 +8,10 @@ WatermarkValve::WatermarkValve(std::size_t input_count) : inputs_(input_count) {
 
 WatermarkValve::Change WatermarkValve::on_watermark(std::size_t input, TimestampMs watermark) {
   Input& in = inputs_[input];
-  if (in.is_idle || watermark <= in.watermark) {
+  if (watermark == kMaxTimestamp) {
+    return on_end(input);
+  }
+  if (in.has_ended || in.is_idle || watermark <= in.watermark) {
     return {};
   }
   in.watermark = watermark;
@@ -18,7 +21,7 @@ WatermarkValve::Change WatermarkValve::on_watermark(std::size_t input, Timestamp
 
 WatermarkValve::Change WatermarkValve::on_idle(std::size_t input) {
   Input& in = inputs_[input];
-  if (in.is_idle) {
+  if (in.has_ended || in.is_idle) {
     return {};
   }
   in.is_idle = true;
@@ -37,25 +40,38 @@ WatermarkValve::Change WatermarkValve::on_active(std::size_t input) {
 }
 
 WatermarkValve::Change WatermarkValve::on_end(std::size_t input) {
-  on_active(input);
-  return on_watermark(input, kMaxTimestamp);
+  Input& in = inputs_[input];
+  if (in.has_ended) {
+    return {};
+  }
+  in.has_ended = true;
+  in.is_idle = false;
+  return update();
 }
 
 WatermarkValve::Change WatermarkValve::update() {
   Change change;
-  const bool are_all_idle =
-      std::all_of(inputs_.begin(), inputs_.end(), [](const Input& in) { return in.is_idle; });
   TimestampMs lowest = kMaxTimestamp;
   TimestampMs highest = kMinTimestamp;
+  bool have_all_ended = true;
+  bool is_any_active = false;
   bool is_any_aligned = false;
   for (const Input& in : inputs_) {
+    if (in.has_ended) {
+      continue;
+    }
+    have_all_ended = false;
+    is_any_active = is_any_active || !in.is_idle;
     highest = std::max(highest, in.watermark);
     if (in.is_aligned && !in.is_idle) {
       lowest = std::min(lowest, in.watermark);
       is_any_aligned = true;
     }
   }
-  if (are_all_idle) {
+  const bool are_all_idle = !have_all_ended && !is_any_active;
+  if (have_all_ended) {
+    raise(kMaxTimestamp, change);
+  } else if (are_all_idle) {
     raise(highest, change);
   } else if (is_any_aligned) {
     raise(lowest, change);

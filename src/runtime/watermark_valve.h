@@ -12,7 +12,8 @@ namespace weir::runtime {
 ///
 /// The output is the minimum over the inputs that are active and aligned. An idle input, and one
 /// that is back from idle and has not caught up with the output yet, does not take part. When all
-/// inputs become idle, the maximum is emitted first.
+/// inputs become idle, the maximum is emitted first. An input that has ended takes no part at all,
+/// so that the final watermark waits for the end of every input, idle ones too (J4).
 class WatermarkValve {
  public:
   struct Change {
@@ -22,6 +23,7 @@ class WatermarkValve {
 
   explicit WatermarkValve(std::size_t input_count);
 
+  /// kMaxTimestamp means on_end().
   Change on_watermark(std::size_t input, TimestampMs watermark);
   Change on_idle(std::size_t input);
   Change on_active(std::size_t input);
@@ -35,6 +37,7 @@ class WatermarkValve {
     TimestampMs watermark = kMinTimestamp;
     bool is_idle = false;
     bool is_aligned = true;
+    bool has_ended = false;
   };
 
   Change update();
