@@ -232,6 +232,30 @@ Result<std::optional<std::vector<ListedTransaction>>> BrokerClient::list_transac
   return std::optional(std::move(transactions));
 }
 
+Result<bool> BrokerClient::supports(ApiVersion api) {
+  WEIR_ASSIGN(const Connection* const connection, any_connection());
+  return connection->supports(api);
+}
+
+Status check_scram_login(BrokerClient& client, int librdkafka_version) {
+  constexpr int kRepaired = 0x020601ff;
+  constexpr ApiVersion kRemovedInKafka4{static_cast<ApiKey>(11), 0};  // JoinGroup
+  const SaslMechanism mechanism = client.config().mechanism;
+  const bool is_scram =
+      mechanism == SaslMechanism::kScramSha256 || mechanism == SaslMechanism::kScramSha512;
+  if (!is_scram || librdkafka_version >= kRepaired) {
+    return {};
+  }
+  WEIR_ASSIGN(const bool is_before_4, client.supports(kRemovedInKafka4));
+  if (is_before_4) {
+    return {};
+  }
+  return Error{ErrorCode::kInvalidArgument,
+               "kafka: sasl.mechanism SCRAM does not work between this librdkafka (older than "
+               "2.6.1) and brokers of Kafka 4 or newer; use sasl.mechanism=PLAIN with "
+               "security.protocol=sasl_ssl, or a newer librdkafka"};
+}
+
 Result<HostPort> BrokerClient::find_coordinator(CoordinatorType type, const std::string& key) {
   const auto known = coordinators_.find({type, key});
   if (known != coordinators_.end()) {

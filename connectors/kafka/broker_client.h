@@ -43,6 +43,9 @@ class BrokerClient {
   /// Forgets where the coordinator of `key` is.
   void forget_coordinator(CoordinatorType type, const std::string& key);
 
+  /// Whether a broker of the cluster knows this request in this version.
+  Result<bool> supports(ApiVersion api);
+
   const ClientConfig& config() const { return config_; }
 
  private:
@@ -59,6 +62,10 @@ class BrokerClient {
   std::map<Address, std::unique_ptr<Connection>> connections_;
   std::map<std::pair<CoordinatorType, std::string>, HostPort> coordinators_;
 };
+
+/// librdkafka before 2.6.1 repeats its nonce in SCRAM, which Kafka 4 refuses. Weir's own client
+/// logs in, so that without this check a job would pass its start-up checks and then hang.
+Status check_scram_login(BrokerClient& client, int librdkafka_version);
 
 /// What a protocol error code means to a caller of weir.
 Error protocol_error(std::int16_t code, const std::string& doing);

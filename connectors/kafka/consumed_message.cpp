@@ -15,8 +15,8 @@ std::vector<Header> ConsumedMessage::headers() const {
   const char* name = nullptr;
   const void* bytes = nullptr;
   std::size_t size = 0;
-  for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &bytes, &size) ==
-                          RD_KAFKA_RESP_ERR_NO_ERROR;
+  for (std::size_t i = 0;
+       rd_kafka_header_get_all(headers, i, &name, &bytes, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
        ++i) {
     Header& header = found.emplace_back();
     header.name = name;

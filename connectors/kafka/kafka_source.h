@@ -192,8 +192,8 @@ class KafkaSourceBuilder {
     return make_source(std::move(options));
   }
 
-  /// A source of Parsed<T>: a message that cannot be deserialized becomes a record of its own, which
-  /// the pipeline routes to a dead-letter sink.
+  /// A source of Parsed<T>: a message that cannot be deserialized becomes a record of its own,
+  /// which the pipeline routes to a dead-letter sink.
   std::shared_ptr<Source> build_with_bad_records() {
     SourceOptions options = options_;
     options.record_type = &type_ops<Parsed<T>>();

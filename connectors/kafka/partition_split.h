@@ -16,8 +16,8 @@ struct PartitionSplit {
   std::uint32_t format = 1;
   std::string topic;
   std::int32_t partition = 0;
-  std::string topic_id;         ///< hexadecimal; empty when the brokers give none
-  std::int64_t position = 0;    ///< offset of the next message
+  std::string topic_id;                      ///< hexadecimal; empty when the brokers give none
+  std::int64_t position = 0;                 ///< offset of the next message
   std::int64_t stop_offset = kNoStopOffset;  ///< read up to, not including, it
 };
 

@@ -47,8 +47,7 @@ TEST(KafkaProtocol, EndTxnNamesTheStoredIdentity) {
 }
 
 TEST(KafkaProtocol, FindCoordinatorGivesAnAddress) {
-  EXPECT_EQ(encode_find_coordinator("k", CoordinatorType::kTransaction),
-            bytes({0, 1, 'k', 1}));
+  EXPECT_EQ(encode_find_coordinator("k", CoordinatorType::kTransaction), bytes({0, 1, 'k', 1}));
   const std::string answer =
       bytes({0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 7, 0, 1, 'h', 0, 0, 35, 132});
   const auto coordinator = decode_find_coordinator(answer);
@@ -63,9 +62,9 @@ TEST(KafkaProtocol, OffsetFetchUsesCompactForms) {
   EXPECT_EQ(encode_offset_fetch("g", {{"t", 0}}, true),
             bytes({2, 'g', 2, 2, 't', 2, 0, 0, 0, 0, 0, 1, 0}));
   const std::string answer =
-      bytes({0, 0, 0, 0, 2, 2, 't', 2, 0, 0, 0, 0,          // throttle, topic t, partition 0
-             0, 0, 0, 0, 0, 0, 0, 9, 255, 255, 255, 255,    // offset 9, no leader epoch
-             3, 'm', 'd', 0, 0, 0, 0, 0, 0, 0});            // metadata, errors, tags
+      bytes({0, 0,   0,   0, 2, 2, 't', 2, 0,   0,   0,   0,    // throttle, topic t, partition 0
+             0, 0,   0,   0, 0, 0, 0,   9, 255, 255, 255, 255,  // offset 9, no leader epoch
+             3, 'm', 'd', 0, 0, 0, 0,   0, 0,   0});            // metadata, errors, tags
   const auto fetched = decode_offset_fetch(answer);
   ASSERT_TRUE(fetched.has_value());
   ASSERT_EQ(fetched->offsets.size(), 1U);
@@ -76,13 +75,13 @@ TEST(KafkaProtocol, OffsetFetchUsesCompactForms) {
 }
 
 TEST(KafkaProtocol, MetadataCarriesTopicIdsInItsNewForm) {
-  std::string answer = bytes({0, 0, 0, 0,                                          // throttle
-                              2, 0, 0, 0, 1, 2, 'h', 0, 0, 35, 132, 0, 0,           // one broker
-                              0, 0, 0, 0, 1,                                       // cluster
-                              2, 0, 0, 2, 't'});                                   // one topic
-  answer += std::string(15, '\0') + "\x2a";                                        // its id
-  answer += bytes({0, 2, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0,                 // partition 3
-                   2, 0, 0, 0, 1, 2, 0, 0, 0, 1, 1, 0,                             // replicas
+  std::string answer = bytes({0, 0, 0, 0,                                   // throttle
+                              2, 0, 0, 0, 1,  2, 'h', 0, 0, 35, 132, 0, 0,  // one broker
+                              0, 0, 0, 0, 1,                                // cluster
+                              2, 0, 0, 2, 't'});                            // one topic
+  answer += std::string(15, '\0') + "\x2a";                                 // its id
+  answer += bytes({0, 2, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 0,          // partition 3
+                   2, 0, 0, 0, 1, 2, 0, 0, 0, 1, 1, 0,                      // replicas
                    0, 0, 0, 0, 0, 0});
   const auto decode = [](std::string_view body) { return decode_metadata(kMetadataV12, body); };
   const auto metadata = decode(answer);
@@ -112,8 +111,8 @@ TEST(KafkaProtocol, CountsAreNotTrusted) {
 }
 
 TEST(KafkaProtocol, ListedTransactionsAreDecoded) {
-  const std::string answer = bytes({0, 0, 0, 0, 0, 0, 1, 2, 3, 'i', 'd', 0, 0, 0, 0, 0, 0, 0, 5, 3,
-                                    'O', 'n', 0, 0});
+  const std::string answer =
+      bytes({0, 0, 0, 0, 0, 0, 1, 2, 3, 'i', 'd', 0, 0, 0, 0, 0, 0, 0, 5, 3, 'O', 'n', 0, 0});
   const auto listed = decode_list_transactions(answer);
   ASSERT_TRUE(listed.has_value());
   ASSERT_EQ(listed->transactions.size(), 1U);

@@ -10,11 +10,12 @@ namespace {
 
 void log_from_client(const rd_kafka_t* client, int level, const char* facility,
                      const char* message) {
+  const bool is_routine = std::string_view(facility) == "GETPID";  // retried while a broker starts
   // syslog levels: 3 = error, 4 = warning, 6 = info. Disconnects of idle connections are level 6;
   // what matters reaches the caller as an error, so nothing here is more than a warning.
-  const auto to = level <= 4   ? spdlog::level::warn
-                  : level <= 6 ? spdlog::level::debug
-                               : spdlog::level::trace;
+  const auto to = level <= 4 && !is_routine ? spdlog::level::warn
+                  : level <= 6              ? spdlog::level::debug
+                                            : spdlog::level::trace;
   log().log(to, "kafka client {}: {}: {}", client == nullptr ? "" : rd_kafka_name(client), facility,
             message);
 }

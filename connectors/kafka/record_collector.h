@@ -24,9 +24,7 @@ class RecordCollector {
     std::size_t batch_count = 0;
     std::size_t size = 0;
   };
-  Mark mark() const {
-    return {batches_.size(), batches_.empty() ? 0 : batches_.back()->size()};
-  }
+  Mark mark() const { return {batches_.size(), batches_.empty() ? 0 : batches_.back()->size()}; }
   /// Forgets what was pushed since `mark`.
   void roll_back(const Mark& mark);
 

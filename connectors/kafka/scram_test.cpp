@@ -8,20 +8,17 @@ namespace {
 constexpr const char* kNonce = "rOprNGfwEbeRWgbNEkqO";
 constexpr const char* kServerFirst =
     "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-constexpr const char* kWithoutProof =
-    "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
+constexpr const char* kWithoutProof = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 
-ScramClient client(ScramHash hash) {
-  return {hash, "user", Secret("pencil"), kNonce};
-}
+ScramClient client(ScramHash hash) { return {hash, "user", Secret("pencil"), kNonce}; }
 
 TEST(Scram, TheExampleOfRfc7677IsReproduced) {
   ScramClient scram = client(ScramHash::kSha256);
   EXPECT_EQ(scram.first_message(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
   const auto final = scram.final_message(kServerFirst);
   ASSERT_TRUE(final.ok());
-  EXPECT_EQ(final.value(), std::string(kWithoutProof) +
-                               ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+  EXPECT_EQ(final.value(),
+            std::string(kWithoutProof) + ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
   EXPECT_TRUE(scram.verify_server("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").ok());
 }
 
@@ -33,16 +30,18 @@ TEST(Scram, Sha512AgreesWithAnotherImplementation) {
   EXPECT_EQ(final.value(), std::string(kWithoutProof) + ",p=" +
                                "gMGXRcevScNtxZ6/8lQYpGtnsNAc3mGcmNomv+xnoOMw"
                                "+3R2xNJdMNnzMlTN8PPC6wdp6dybEmDYXYTxwnYPJQ==");
-  EXPECT_TRUE(scram.verify_server("v=ZQnYEgWQMFmmsM8aQMF0nDDCy/AgCzkwk8CmMZYcMg0v"
-                                  "SVlKDanekLtifDSeVGT4+5ZxXnJq199RVG2rR7N7Zw==").ok());
+  EXPECT_TRUE(scram
+                  .verify_server("v=ZQnYEgWQMFmmsM8aQMF0nDDCy/AgCzkwk8CmMZYcMg0v"
+                                 "SVlKDanekLtifDSeVGT4+5ZxXnJq199RVG2rR7N7Zw==")
+                  .ok());
 }
 
 TEST(Scram, AServerThatDoesNotKnowThePasswordIsRefused) {
   ScramClient scram = client(ScramHash::kSha256);
   EXPECT_FALSE(scram.verify_server("v=").ok()) << "before any challenge";
   ASSERT_TRUE(scram.final_message(kServerFirst).ok());
-  for (const char* answer : {"", "v=", "v=AAAA", "v=****",
-                             "v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="}) {
+  for (const char* answer :
+       {"", "v=", "v=AAAA", "v=****", "v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="}) {
     EXPECT_FALSE(scram.verify_server(answer).ok()) << answer;
   }
   const Status refused = scram.verify_server("e=invalid-proof");

@@ -92,8 +92,10 @@ TEST_F(KafkaSinkOnBroker, A4_APreparedEpochIsCommittedFromItsIdentityAlone) {
 
 TEST_F(KafkaSinkOnBroker, A1_AnEpochTheBrokerTimedOutIsProducedAgainFromTheReplayLog) {
   const std::string topic = TestBroker::get().make_topic("timeout");
-  SinkHost host(line_sink(topic).set_property("transaction.timeout.ms", "1500")
-                    .set_property("message.timeout.ms", "1500").build());
+  SinkHost host(line_sink(topic)
+                    .set_property("transaction.timeout.ms", "1500")
+                    .set_property("message.timeout.ms", "1500")
+                    .build());
   const Committable committable = prepared_by_a_crashed_writer(host, 3, {"p", "q"});
   ASSERT_FALSE(committable.files.empty());
   // Readers are free again once the broker has rolled the transaction back.
@@ -244,8 +246,7 @@ TEST_F(KafkaSinkOnBroker, RecordsBeyondTheClientsQueueAreHeldBackNotLost) {
 
 TEST_F(KafkaSinkOnBroker, AtLeastOnceIsOnTheBrokerWhenTheBarrierIsThrough) {
   const std::string topic = TestBroker::get().make_topic("alo");
-  SinkHost host(
-      line_sink(topic).set_delivery_guarantee(DeliveryGuarantee::kAtLeastOnce).build());
+  SinkHost host(line_sink(topic).set_delivery_guarantee(DeliveryGuarantee::kAtLeastOnce).build());
   host.open();
   ASSERT_TRUE(host.write({"1", "2", "3"}).ok());
   auto prepared = host.prepare(1);
@@ -257,8 +258,10 @@ TEST_F(KafkaSinkOnBroker, AtLeastOnceIsOnTheBrokerWhenTheBarrierIsThrough) {
 TEST_F(KafkaSinkOnBroker, D1_ARejectedRecordFailsTheEpoch) {
   const std::string topic = TestBroker::get().make_topic("reject");
   for (const auto guarantee : {DeliveryGuarantee::kExactlyOnce, DeliveryGuarantee::kAtLeastOnce}) {
-    SinkHost host(line_sink(topic).set_delivery_guarantee(guarantee)
-                      .set_property("message.max.bytes", "3000000").build());
+    SinkHost host(line_sink(topic)
+                      .set_delivery_guarantee(guarantee)
+                      .set_property("message.max.bytes", "3000000")
+                      .build());
     host.open();
     Status status = host.write({"small", std::string(2'000'000, 'x')});
     if (status.ok()) {

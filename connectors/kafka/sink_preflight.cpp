@@ -115,6 +115,7 @@ Status check_sink(const SinkOptions& options, const SinkContext& context) {
   WEIR_TRY(check_settings(options, context));
   WEIR_ASSIGN(auto config, make_client_config(options.properties));
   BrokerClient client(std::move(config));
+  WEIR_TRY(check_scram_login(client, rd_kafka_version()));
   WEIR_TRY(check_topic(options, client));
   if (options.guarantee == DeliveryGuarantee::kExactlyOnce) {
     WEIR_TRY(check_transaction_timeout(options, context, client));

@@ -18,8 +18,10 @@ Status check_subscription(const SourceOptions& options) {
   const int ways = (options.topics.empty() ? 0 : 1) + (options.topic_pattern.empty() ? 0 : 1) +
                    (options.partitions.empty() ? 0 : 1);
   if (ways != 1) {
-    return invalid("exactly one of set_topics(), set_topic_pattern() and set_partitions() is "
-                   "needed, " + std::to_string(ways) + " are given");
+    return invalid(
+        "exactly one of set_topics(), set_topic_pattern() and set_partitions() is "
+        "needed, " +
+        std::to_string(ways) + " are given");
   }
   if (!options.topic_pattern.empty()) {
     try {
@@ -49,9 +51,8 @@ Status check_settings(const SourceOptions& options) {
   if (options.boundedness == Boundedness::kBounded && !options.stop.has_value()) {
     return invalid("a bounded source needs stop offsets");
   }
-  return make_rd_conf(options.properties,
-                      {"group.id", "enable.auto.commit", "auto.offset.reset",
-                       "enable.partition.eof", "enable.auto.offset.store"})
+  return make_rd_conf(options.properties, {"group.id", "enable.auto.commit", "auto.offset.reset",
+                                           "enable.partition.eof", "enable.auto.offset.store"})
       .status();
 }
 
@@ -80,8 +81,8 @@ class KafkaSourceCore final : public Source {
  private:
   Result<std::unique_ptr<SplitEnumerator>> make_enumerator(EnumeratorState state) {
     WEIR_ASSIGN(ClientConfig config, make_client_config(options_.properties));
-    return std::unique_ptr<SplitEnumerator>(std::make_unique<KafkaSplitEnumerator>(
-        options_, std::move(config), std::move(state)));
+    return std::unique_ptr<SplitEnumerator>(
+        std::make_unique<KafkaSplitEnumerator>(options_, std::move(config), std::move(state)));
   }
 
   const SourceOptions options_;
@@ -97,6 +98,7 @@ Status check_source(const SourceOptions& options, const SourceContext& /*context
   WEIR_TRY(check_settings(options));
   WEIR_ASSIGN(ClientConfig config, make_client_config(options.properties));
   BrokerClient client(std::move(config));
+  WEIR_TRY(check_scram_login(client, rd_kafka_version()));
   WEIR_ASSIGN(const ClusterMetadata cluster, client.metadata(options.topics));
   for (const TopicMetadata& topic : cluster.topics) {
     if (topic.error == kUnknownTopicOrPartition) {

@@ -26,14 +26,14 @@ using ParseMessages =
 /// Everything a Kafka source was built with; the erased side of KafkaSource<T>.
 struct SourceOptions {
   Properties properties;
-  std::vector<std::string> topics;          ///< exactly one of these three
-  std::string topic_pattern;                ///< regular expression (ECMAScript), whole name
+  std::vector<std::string> topics;  ///< exactly one of these three
+  std::string topic_pattern;        ///< regular expression (ECMAScript), whole name
   std::vector<TopicPartition> partitions;
   OffsetsInitializer start = OffsetsInitializer::earliest();
   std::optional<OffsetsInitializer> stop;
   Boundedness boundedness = Boundedness::kUnbounded;
   std::string group_id;
-  DurationMs discovery_interval{300'000};   ///< 0 or less = off
+  DurationMs discovery_interval{300'000};    ///< 0 or less = off
   bool commit_offsets_on_checkpoint = true;  ///< only with a group id
   /// Fails the attempt when more than this share of the messages is bad (after the first 1,000).
   double bad_record_share_max = 1.0;

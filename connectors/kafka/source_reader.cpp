@@ -78,10 +78,10 @@ KafkaSourceReader::KafkaSourceReader(const SourceOptions& options, SourceReaderC
 KafkaSourceReader::~KafkaSourceReader() { close(); }
 
 Result<RdPtr<rd_kafka_conf_t>> KafkaSourceReader::make_conf() {
-  WEIR_ASSIGN(RdPtr<rd_kafka_conf_t> conf,
-              make_rd_conf(options_.properties,
-                           {"group.id", "enable.auto.commit", "auto.offset.reset",
-                            "enable.partition.eof", "enable.auto.offset.store"}));
+  WEIR_ASSIGN(
+      RdPtr<rd_kafka_conf_t> conf,
+      make_rd_conf(options_.properties, {"group.id", "enable.auto.commit", "auto.offset.reset",
+                                         "enable.partition.eof", "enable.auto.offset.store"}));
   const auto set_default = [&](const char* name, const std::string& value) {
     if (!options_.properties.contains(name)) {
       set_rd(conf.get(), name, value);
@@ -136,8 +136,8 @@ void KafkaSourceReader::on_error(rd_kafka_t* client, int code, const char* reaso
 void KafkaSourceReader::on_commit(rd_kafka_t* /*client*/, rd_kafka_resp_err_t code,
                                   rd_kafka_topic_partition_list_t* /*offsets*/, void* self) {
   auto* const reader = static_cast<KafkaSourceReader*>(self);
-  Counter* const counter = code == RD_KAFKA_RESP_ERR_NO_ERROR ? reader->commits_succeeded_
-                                                              : reader->commits_failed_;
+  Counter* const counter =
+      code == RD_KAFKA_RESP_ERR_NO_ERROR ? reader->commits_succeeded_ : reader->commits_failed_;
   if (counter != nullptr) {
     counter->add();
   }
@@ -166,8 +166,7 @@ Status KafkaSourceReader::open_partition(PartitionSplit split) {
     waker_->wake();
     return {};
   }
-  partition.topic.reset(
-      rd_kafka_topic_new(client_.get(), partition.split.topic.c_str(), nullptr));
+  partition.topic.reset(rd_kafka_topic_new(client_.get(), partition.split.topic.c_str(), nullptr));
   if (partition.topic == nullptr) {
     return rd_error(rd_kafka_last_error(), "reading topic '" + partition.split.topic + "'");
   }
@@ -273,7 +272,8 @@ Status KafkaSourceReader::take_event(Partition& partition, const rd_kafka_messag
                  "kafka: offset " + std::to_string(partition.split.position) + " of " +
                      partition.id +
                      " is not on the broker any more; its retention is shorter than the time "
-                     "the job was down (" + reason + ")"};
+                     "the job was down (" +
+                     reason + ")"};
   }
   return rd_error(message.err, "reading " + partition.id, reason);
 }

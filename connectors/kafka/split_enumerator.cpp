@@ -109,8 +109,8 @@ Result<std::vector<KafkaSplitEnumerator::Found>> KafkaSplitEnumerator::list_part
   for (const TopicPartition& wanted : options_.partitions) {
     if (std::none_of(found.begin(), found.end(),
                      [&](const Found& one) { return one.where == wanted; })) {
-      return Error{ErrorCode::kNotFound, "kafka: source partition " + text_of(wanted) +
-                                             " does not exist"};
+      return Error{ErrorCode::kNotFound,
+                   "kafka: source partition " + text_of(wanted) + " does not exist"};
     }
   }
   return found;

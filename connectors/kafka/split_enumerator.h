@@ -32,9 +32,9 @@ class KafkaSplitEnumerator final : public SplitEnumerator {
   Result<std::vector<Found>> list_partitions();
   Status check_known(const std::vector<Found>& found) const;
   Status discover();
-  Result<std::map<TopicPartition, std::int64_t>> resolve(
-      const OffsetsInitializer& initializer, const std::vector<TopicPartition>& which,
-      std::int64_t unnamed);
+  Result<std::map<TopicPartition, std::int64_t>> resolve(const OffsetsInitializer& initializer,
+                                                         const std::vector<TopicPartition>& which,
+                                                         std::int64_t unnamed);
   Result<std::map<TopicPartition, std::int64_t>> resolve_committed(
       const OffsetsInitializer& initializer, const std::vector<TopicPartition>& which);
   void assign_all();

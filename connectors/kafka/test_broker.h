@@ -5,11 +5,11 @@
 
 namespace weir::kafka::test {
 
-/// The real broker that the tests talk to; started at first use by tools/servers/kafka.py and killed
-/// with the process that needs it. Tests that ctest runs one by one share one broker.
+/// The real broker that the tests talk to; started at first use by tools/servers/kafka.py and
+/// killed with the process that needs it. Tests that ctest runs one by one share one broker.
 ///
-/// WEIR_SKIP_KAFKA=1 skips the tests that need it; otherwise a broker that cannot be had fails them.
-/// WEIR_KAFKA_VERSION chooses the broker's release (4.2.0, 3.9.2).
+/// WEIR_SKIP_KAFKA=1 skips the tests that need it; otherwise a broker that cannot be had fails
+/// them. WEIR_KAFKA_VERSION chooses the broker's release (4.2.0, 3.9.2).
 class TestBroker {
  public:
   static TestBroker& get();
@@ -19,6 +19,7 @@ class TestBroker {
   const std::string& sasl_bootstrap() const { return sasl_; }
   const std::string& ssl_bootstrap() const { return ssl_; }
   const std::string& ca_file() const { return ca_file_; }
+  const std::string& folder() const { return folder_; }
   const std::string& version() const { return version_; }
   bool is_old_protocol() const { return version_.starts_with("3."); }
 
@@ -26,6 +27,9 @@ class TestBroker {
   std::string make_topic(const std::string& stem, int partitions = 1);
   void create_topic(const std::string& name, int partitions = 1);
   void delete_topic(const std::string& name);
+  /// Codec number of the first batch in the topic's log file: 0 none, 1 gzip, 2 snappy, 3 lz4, 4
+  /// zstd.
+  int stored_codec(const std::string& topic);
   /// SIGKILL, and start again with the same data.
   void kill();
   void restart();
@@ -45,7 +49,7 @@ class TestBroker {
 
 }  // namespace weir::kafka::test
 
-#define WEIR_NEEDS_KAFKA()                                        \
-  if (::weir::kafka::test::TestBroker::is_skipped()) {            \
-    GTEST_SKIP() << "WEIR_SKIP_KAFKA is set";                     \
+#define WEIR_NEEDS_KAFKA()                             \
+  if (::weir::kafka::test::TestBroker::is_skipped()) { \
+    GTEST_SKIP() << "WEIR_SKIP_KAFKA is set";          \
   }

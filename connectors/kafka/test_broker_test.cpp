@@ -8,9 +8,9 @@
 #include <iostream>
 #include <sstream>
 
-#include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 namespace weir::kafka::test {
 namespace {
@@ -54,7 +54,8 @@ std::string TestBroker::control(const std::vector<std::string>& arguments) {
     output += piece;
   }
   if (pipe == nullptr || ::pclose(pipe) != 0) {
-    std::cerr << command << "\n" << output
+    std::cerr << command << "\n"
+              << output
               << "\nThe Kafka broker for the tests cannot be had; WEIR_SKIP_KAFKA=1 skips them.\n";
     std::_Exit(1);
   }
@@ -64,7 +65,12 @@ std::string TestBroker::control(const std::vector<std::string>& arguments) {
 TestBroker::TestBroker() {
   const int owner = owner_pid();
   const char* version = std::getenv("WEIR_KAFKA_VERSION");
-  folder_ = std::filesystem::temp_directory_path() / ("weir-kafka-test-" + std::to_string(owner));
+  const char* const running = std::getenv("WEIR_TEST_BROKER_FOLDER");
+  folder_ =
+      running != nullptr
+          ? std::string(running)
+          : (std::filesystem::temp_directory_path() / ("weir-kafka-test-" + std::to_string(owner)))
+                .string();
   std::filesystem::create_directories(folder_);
   const std::string lock_file = folder_ + ".lock";
   std::FILE* const lock = std::fopen(lock_file.c_str(), "w");
@@ -90,14 +96,25 @@ TestBroker::TestBroker() {
 
 std::string TestBroker::make_topic(const std::string& stem, int partitions) {
   static std::atomic<int> count{0};
-  const std::string name =
-      stem + "-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+  const std::string name = stem + "-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
   create_topic(name, partitions);
   return name;
 }
 
 void TestBroker::create_topic(const std::string& name, int partitions) {
   control({"topic", "create", name, "--partitions", std::to_string(partitions)});
+}
+
+int TestBroker::stored_codec(const std::string& topic) {
+  constexpr std::size_t kAttributesLowByte = 22;  // of a record batch, magic 2
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
+    const std::string path = entry.path();
+    if (path.ends_with("/" + topic + "-0/00000000000000000000.log")) {
+      const std::string batch = slurp(path);
+      return batch.size() > kAttributesLowByte ? batch[kAttributesLowByte] & 7 : -1;
+    }
+  }
+  return -1;
 }
 
 void TestBroker::delete_topic(const std::string& name) { control({"topic", "delete", name}); }
