@@ -190,26 +190,40 @@ class KeyedHeapTable final : public HeapTable {
     }
   }
 
+  /// The keys of a block that are in the first two slots of their sequences. The numbers of the
+  /// others go to `left`, with null for a value. No branch depends on which are which.
+  std::size_t upsert_pairs(NamespaceShards& shards, const KeyColumn& column, std::size_t begin,
+                           std::size_t count, const Block& block, void** values,
+                           std::uint8_t* left) {
+    const EntryLayout layout = layout_;
+    const std::uint32_t epoch = epoch_;
+    const std::size_t key_stride = column.stride;
+    const std::byte* key = column.data + begin * key_stride;
+    const std::uint32_t* hashes = column.hashes + begin;
+    std::size_t left_count = 0;
+    for (std::size_t i = 0; i < count; ++i, key += key_stride) {
+      const PairMatch match = match_pair(block.slots[i], layout, key, hashes[i]);
+      const auto value = reinterpret_cast<std::uintptr_t>(match.entry + layout.value_offset);
+      values[begin + i] = reinterpret_cast<void*>(value & (std::uintptr_t{0} - match.count));
+      left[left_count] = static_cast<std::uint8_t>(i);
+      left_count += 1 - match.count;
+      if ((match.count & static_cast<std::size_t>(tag_of(match.entry) != epoch)) != 0) {
+        mark(shards, *block.shards[i], match.entry);
+      }
+    }
+    for (std::size_t n = 0; n < left_count; ++n) {
+      __builtin_prefetch(block.slots[left[n]] + 2 * std::size_t{layout.stride}, 1);
+    }
+    return left_count;
+  }
+
   void upsert_block(NamespaceShards& shards, const KeyColumn& column, std::size_t begin,
                     Block& block, void** values) {
     const std::size_t count = std::min(kBlockKeys, column.count - begin);
-    const std::byte* keys = column.data + begin * column.stride;
-    const std::uint32_t* hashes = column.hashes + begin;
-    // First the keys that are where they should be. The others' next slots are fetched meanwhile.
-    std::uint8_t left[kBlockKeys];
+    std::uint8_t left[kBlockKeys + 1];  // One more than is ever used: it is written first.
     std::size_t left_count = 0;
     if (compares_pairs_) {
-      for (std::size_t i = 0; i < count; ++i) {
-        std::byte* entry = match_pair(block.slots[i], keys + i * column.stride, hashes[i]);
-        if (entry != nullptr) [[likely]] {
-          mark(shards, *block.shards[i], entry);
-          values[begin + i] = entry + layout_.value_offset;
-        } else {
-          __builtin_prefetch(block.slots[i] + 2 * layout_.stride, 1);
-          values[begin + i] = nullptr;
-          left[left_count++] = static_cast<std::uint8_t>(i);
-        }
-      }
+      left_count = upsert_pairs(shards, column, begin, count, block, values, left);
     } else {
       for (; left_count < count; ++left_count) {
         left[left_count] = static_cast<std::uint8_t>(left_count);
@@ -218,15 +232,15 @@ class KeyedHeapTable final : public HeapTable {
     }
     std::uint64_t rebuilds = rebuilds_;
     for (std::size_t n = 0; n < left_count; ++n) {
-      const std::size_t i = left[n];
-      std::byte* entry = upsert_slow(shards, *block.shards[i], block.slots[i],
-                                     keys + i * column.stride, hashes[i]);
+      const std::size_t i = begin + left[n];
+      std::byte* entry = upsert_slow(shards, *block.shards[left[n]], block.slots[left[n]],
+                                     column.data + i * column.stride, column.hashes[i]);
       if (rebuilds_ != rebuilds) [[unlikely]] {
         rebuilds = rebuilds_;
         repair(shards, column, begin + count, values);
         locate(shards, column, begin, block);
       }
-      values[begin + i] = entry + layout_.value_offset;
+      values[i] = entry + layout_.value_offset;
     }
   }
 
@@ -244,24 +258,28 @@ class KeyedHeapTable final : public HeapTable {
     }
   }
 
-  /// The key's entry if it is one of the first two slots of a probe sequence, or null.
-  std::byte* match_pair(std::byte* slot, const void* key, std::uint32_t hash) const {
-    const std::size_t stride = layout_.stride;
-    const auto is_first = static_cast<std::size_t>(KeyKind::matches(slot, layout_, key, hash));
+  struct PairMatch {
+    std::byte* entry;
+    std::size_t count;  ///< 1 if `entry` is the key's, else 0
+  };
+  /// Looks at the first two slots of a probe sequence.
+  static PairMatch match_pair(std::byte* slot, const EntryLayout& layout, const void* key,
+                              std::uint32_t hash) {
+    const std::size_t stride = layout.stride;
+    const auto is_first = static_cast<std::size_t>(KeyKind::matches(slot, layout, key, hash));
     const auto is_second =
-        static_cast<std::size_t>(KeyKind::matches(slot + stride, layout_, key, hash));
+        static_cast<std::size_t>(KeyKind::matches(slot + stride, layout, key, hash));
     // Arithmetic, lest the compiler makes a branch of it.
-    std::byte* entry = slot + ((std::size_t{0} - is_second) & stride);
-    return (is_first | is_second) != 0 ? entry : nullptr;
+    return {slot + ((std::size_t{0} - is_second) & stride), is_first | is_second};
   }
 
   /// The live entry of the key, or null.
   std::byte* lookup(Shard& shard, const void* key, std::uint32_t hash) {
     std::byte* entry = shard.home(hash, layout_);
     if (compares_pairs_) {
-      std::byte* found = match_pair(entry, key, hash);
-      if (found != nullptr) [[likely]] {
-        return found;
+      const PairMatch match = match_pair(entry, layout_, key, hash);
+      if (match.count != 0) [[likely]] {
+        return match.entry;
       }
     }
     for (;;) {
@@ -279,10 +297,10 @@ class KeyedHeapTable final : public HeapTable {
   std::byte* upsert_at(NamespaceShards& shards, Shard& shard, std::byte* slot, const void* key,
                        std::uint32_t hash) {
     if (compares_pairs_) {
-      std::byte* found = match_pair(slot, key, hash);
-      if (found != nullptr) [[likely]] {
-        mark(shards, shard, found);
-        return found;
+      const PairMatch match = match_pair(slot, layout_, key, hash);
+      if (match.count != 0) [[likely]] {
+        mark(shards, shard, match.entry);
+        return match.entry;
       }
     }
     return upsert_slow(shards, shard, slot, key, hash);
