@@ -56,7 +56,8 @@ PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
       of_operator.snapshot.key_group_watermarks = watermarks_of(*node, chain.watermark());
     }
     result_.operators.push_back(std::move(of_operator));
-    if (node->keyed_state != nullptr) {
+    // Without checkpoints the one barrier of a job, its last, has nowhere to store anything.
+    if (node->keyed_state != nullptr && environment_.store != nullptr) {
       start_keyed(*node, wake);
     }
   }
