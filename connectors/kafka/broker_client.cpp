@@ -239,7 +239,7 @@ Result<bool> BrokerClient::supports(ApiVersion api) {
 
 Status check_scram_login(BrokerClient& client, int librdkafka_version) {
   constexpr int kRepaired = 0x020601ff;
-  constexpr ApiVersion kRemovedInKafka4{static_cast<ApiKey>(11), 0};  // JoinGroup
+  constexpr ApiVersion kRemovedInKafka4{ApiKey::kListOffsets, 0};
   const SaslMechanism mechanism = client.config().mechanism;
   const bool is_scram =
       mechanism == SaslMechanism::kScramSha256 || mechanism == SaslMechanism::kScramSha512;

@@ -132,6 +132,14 @@ TEST_P(KafkaCrash, LosesAndDoublesNothing) {
 }
 
 using Points = std::vector<const char*>;
+std::string point_name(const ::testing::TestParamInfo<Points>& points) {
+  std::string name = std::to_string(points.index);
+  for (const char c : std::string(points.param.back())) {
+    name.push_back(std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_');
+  }
+  return name;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     KillPoints, KafkaCrash,
     ::testing::Values(Points{"kafka.sink.before_flush:2"}, Points{"kafka.sink.after_flush:2"},
@@ -142,13 +150,7 @@ INSTANTIATE_TEST_SUITE_P(
                              "kafka.recover.after_commit", "kafka.recover.before_commit"},
                       Points{"kafka.commit.before_end_txn:3", "kafka.replay.before_commit",
                              "kafka.replay.before_commit"}),
-    [](const ::testing::TestParamInfo<Points>& info) {
-      std::string name = std::to_string(info.index);
-      for (const char c : std::string(info.param.back())) {
-        name.push_back(std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_');
-      }
-      return name;
-    });
+    point_name);
 
 }  // namespace
 }  // namespace weir::kafka::test

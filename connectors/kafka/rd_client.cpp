@@ -50,6 +50,16 @@ std::string nearest_property(const rd_kafka_conf_t* conf, const std::string& nam
     }
   }
   rd_kafka_conf_dump_free(dump, count);
+  // Aliases that users know better than the names in the dump.
+  for (const char* alias : {"linger.ms", "acks", "compression.type", "bootstrap.servers",
+                            "sasl.mechanism", "max.in.flight", "fetch.max.bytes", "retries",
+                            "delivery.timeout.ms", "request.required.acks"}) {
+    const std::size_t distance = edit_distance(name, alias);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = alias;
+    }
+  }
   return best;
 }
 
