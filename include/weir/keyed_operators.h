@@ -64,6 +64,9 @@ class KeyedProcessOperator final : public Operator {
   }
 
   Status process_watermark(TimestampMs watermark) override {
+    if (watermark <= timers_->current_watermark()) {
+      return {};  // restored further ahead than the sources are by now
+    }
     timers_->set_watermark(watermark);
     event_time_due_ = watermark;
     return fire_due();
@@ -82,6 +85,11 @@ class KeyedProcessOperator final : public Operator {
   Status fire_due() {
     is_busy_ = !fire(timers_->event_time(), event_time_due_) ||
                !fire(timers_->processing_time(), processing_time_due_);
+    if (!is_busy_) {
+      // A timer registered for a time that is over waits for the next advance of its own clock.
+      event_time_due_ = kMinTimestamp;
+      processing_time_due_ = kMinTimestamp;
+    }
     flush();
     return context_->keyed_state().status();
   }

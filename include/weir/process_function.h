@@ -45,7 +45,7 @@ class KeyedOpenContext {
     Result<StateTable*> table = context_.keyed_state().open_table(
         {name, &type_ops<K>(), &type_ops<V>(), nullptr});
     if (!table.ok()) {
-      status_ = table.error();
+      status_ = status_.ok() ? table.error() : status_;
       return nullptr;
     }
     return table.value();

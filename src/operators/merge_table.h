@@ -13,7 +13,7 @@ namespace weir::operators {
 /// referred to, accumulators are copied.
 class MergeTable {
  public:
-  /// `functions` must outlive the table. `expected` = upper bound of the number of entries added.
+  /// `functions` must outlive the table. `expected` = upper bound of the number of distinct keys.
   MergeTable(const TypeOps& key, const WindowFunctions& functions, std::size_t expected);
   ~MergeTable();
   MergeTable(const MergeTable&) = delete;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "operators/merge_table.h"
 
@@ -15,8 +16,12 @@ std::unique_ptr<Operator> make_window_operator(const WindowOperatorSpec& spec) {
 
 std::string problem_of(const SlidingWindowSpec& windows, DurationMs allowed_lateness) {
   constexpr std::int64_t kWindowsPerRecordMax = 10'000'000;
+  constexpr std::int64_t kLongestMs = std::int64_t{1} << 60;
   if (windows.size.count() <= 0 || windows.slide.count() <= 0) {
     return "a window's size and slide must be at least 1 ms";
+  }
+  if (windows.size.count() > kLongestMs || windows.slide.count() > kLongestMs) {
+    return "a window's size and slide must be at most 2^60 ms";
   }
   if (std::abs(windows.offset.count()) >= windows.slide.count()) {
     return "a window's offset must be smaller than its slide";
@@ -69,8 +74,11 @@ void WindowOperator::restore_watermarks(const std::vector<TimestampMs>& per_key_
 }
 
 Status WindowOperator::process_batch(BatchPtr batch, int /*input*/) {
+  const auto [first, last] =
+      std::minmax_element(batch->timestamps(), batch->timestamps() + batch->size());
+  WEIR_TRY(check_times(*first, *last));
   const KeyColumn column = spec_.keys->keys(*batch, *scratch_);
-  if (!add_whole_batch(*batch, column)) {
+  if (!add_whole_batch(*batch, column, *first, *last)) {
     add_by_slice(*batch, column);
   }
   flush_results();
@@ -80,11 +88,24 @@ Status WindowOperator::process_batch(BatchPtr batch, int /*input*/) {
   return context_->keyed_state().status();
 }
 
-bool WindowOperator::add_whole_batch(const Batch& batch, const KeyColumn& column) {
-  const auto [first, last] =
-      std::minmax_element(batch.timestamps(), batch.timestamps() + batch.size());
-  const TimestampMs slice_end = slices_of_.slice_end(*first);
-  if (slice_end == WindowSlices::kNoSlice || *last >= slice_end) {
+Status WindowOperator::check_times(TimestampMs first, TimestampMs last) const {
+  if (first == kMinTimestamp) {
+    return Error{ErrorCode::kUser,
+                 "a record without an event time came to an event-time window: give the source's "
+                 "watermark strategy a with_timestamp_assigner()"};
+  }
+  const TimestampMs margin = 2 * (slices_of_.window_size() + slices_of_.slide());
+  if (first < kMinTimestamp + margin || last > kMaxTimestamp - margin) {
+    return Error{ErrorCode::kUser, "no window can hold the event time " +
+                                       std::to_string(last > 0 ? last : first)};
+  }
+  return {};
+}
+
+bool WindowOperator::add_whole_batch(const Batch& batch, const KeyColumn& column,
+                                     TimestampMs first, TimestampMs last) {
+  const TimestampMs slice_end = slices_of_.slice_end(first);
+  if (slice_end == WindowSlices::kNoSlice || last >= slice_end) {
     return false;
   }
   if (slices_of_.first_window_end(slice_end) - 1 <= std::max(watermark_, floor_max_)) {
@@ -107,6 +128,11 @@ void WindowOperator::add_by_slice(const Batch& batch, const KeyColumn& column) {
     const TimestampMs time = batch.timestamps()[row];
     const TimestampMs slice_end = slices_of_.slice_end(time);
     if (slice_end == WindowSlices::kNoSlice) {
+      // In no window: it vanishes, unless it is late as well.
+      if (saturating_add(time, spec_.allowed_lateness.count()) <=
+          watermark_of(column.hashes[row])) {
+        drop_late(batch, row);
+      }
       continue;
     }
     if (slices_of_.first_window_end(slice_end) - 1 > newest_watermark) {
@@ -200,8 +226,7 @@ void WindowOperator::add_late_allowed(const Batch& batch, const KeyColumn& colum
       continue;
     }
     std::size_t slices_in_window = 0;
-    MergeTable merged(spec_.keys->key_type(), *spec_.functions,
-                      static_cast<std::size_t>(slices_of_.window_size() / slices_of_.slice_size()));
+    MergeTable merged(spec_.keys->key_type(), *spec_.functions, 1);
     for (TimestampMs slice = end; slice > end - slices_of_.window_size();
          slice -= slices_of_.slice_size()) {
       const void* accumulator = table_->find(slice, key, hash);

@@ -30,8 +30,11 @@ class WindowOperator final : public Operator {
     std::vector<std::uint32_t> rows;
   };
 
+  /// Times a window cannot be computed for, "no time" among them, are the user's error.
+  Status check_times(TimestampMs first, TimestampMs last) const;
   /// All records of one slice, none late: the common case.
-  bool add_whole_batch(const Batch& batch, const KeyColumn& column);
+  bool add_whole_batch(const Batch& batch, const KeyColumn& column, TimestampMs first,
+                       TimestampMs last);
   void add_by_slice(const Batch& batch, const KeyColumn& column);
   void add_rows(const Batch& batch, const KeyColumn& column, const SliceRows& group);
   void add_late_allowed(const Batch& batch, const KeyColumn& column, std::uint32_t row,
