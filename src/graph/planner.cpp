@@ -110,6 +110,11 @@ class Planner {
       return Error{ErrorCode::kInvalidArgument, label(node, planned) + ": " + node.problem};
     }
     const int max_parallelism = node.max_parallelism.value_or(options_.max_parallelism);
+    if (max_parallelism < 1 || max_parallelism > kUpperBoundMaxParallelism) {
+      return Error{ErrorCode::kInvalidArgument,
+                   fmt::format("{}: max parallelism {} is not between 1 and {}",
+                               label(node, planned), max_parallelism, kUpperBoundMaxParallelism)};
+    }
     if (planned.parallelism < 1 || planned.parallelism > max_parallelism) {
       return Error{ErrorCode::kInvalidArgument,
                    fmt::format("{}: parallelism {} is not between 1 and the max parallelism {}",
