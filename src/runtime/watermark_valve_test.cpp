@@ -57,5 +57,33 @@ TEST(WatermarkValve, AnEndedInputHoldsNothingBack) {
   EXPECT_EQ(valve.on_end(0).watermark, kMaxTimestamp);
 }
 
+// Or else the records of an input that was merely idle would all be late.
+TEST(WatermarkValve, TheFinalWatermarkWaitsForIdleInputsToo) {
+  WatermarkValve valve(3);
+  (void)valve.on_watermark(0, 10);
+  (void)valve.on_watermark(1, 20);
+  (void)valve.on_idle(1);
+  (void)valve.on_idle(2);
+  EXPECT_EQ(valve.current(), 10);
+  const auto ended = valve.on_watermark(0, kMaxTimestamp);  // what a source sends at its end
+  EXPECT_EQ(valve.current(), 20);
+  EXPECT_EQ(ended.is_idle, true);  // only idle inputs are left
+  EXPECT_EQ(valve.on_end(0).watermark, std::nullopt);
+  EXPECT_EQ(valve.on_active(1).is_idle, false);
+  EXPECT_EQ(valve.on_watermark(1, 25).watermark, 25);
+  EXPECT_EQ(valve.on_end(1).is_idle, true);
+  const auto all_ended = valve.on_end(2);
+  EXPECT_EQ(all_ended.watermark, kMaxTimestamp);
+  EXPECT_EQ(all_ended.is_idle, false);  // downstream ignores watermarks of idle inputs
+}
+
+TEST(WatermarkValve, AnInputThatEndsWhileAllAreIdleSaysSo) {
+  WatermarkValve valve(1);
+  EXPECT_EQ(valve.on_idle(0).is_idle, true);
+  const auto change = valve.on_end(0);
+  EXPECT_EQ(change.is_idle, false);
+  EXPECT_EQ(change.watermark, kMaxTimestamp);
+}
+
 }  // namespace
 }  // namespace weir::runtime
