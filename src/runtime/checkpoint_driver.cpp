@@ -84,6 +84,9 @@ void CheckpointDriver::act_on(const checkpoint::CoordinatorActions& actions) {
 void CheckpointDriver::act(const checkpoint::Trigger& trigger) {
   Collecting& collecting = collecting_[trigger.checkpoint];
   collecting.trigger = trigger;
+  if (options_.files != nullptr) {
+    options_.files->on_triggered(trigger.checkpoint);
+  }
   collecting.triggered_ms = options_.clock->wall_ms();
   const Barrier barrier{trigger.checkpoint, trigger.is_terminal,
                         trigger.kind == checkpoint::SnapshotKind::kSavepoint};
@@ -169,13 +172,17 @@ void CheckpointDriver::act(const checkpoint::Publish& publish) {
     on_published(id, {}, {});
     return;
   }
-  Result<checkpoint::Manifest> manifest = build_manifest(id, collecting_.at(id));
-  if (!manifest.ok()) {
-    log().error("checkpoint {} is refused: {}", id, manifest.error().message);
-    act_on(coordinator_.on_publish_failed(id, checkpoint::AbortReason::kEdgeImbalance, now_ms()));
-    return;
+  Collecting& collecting = collecting_.at(id);
+  if (!collecting.manifest.has_value()) {
+    Result<checkpoint::Manifest> built = build_manifest(id, collecting);
+    if (!built.ok()) {
+      log().error("checkpoint {} is refused: {}", id, built.error().message);
+      act_on(coordinator_.on_publish_failed(id, checkpoint::AbortReason::kEdgeImbalance, now_ms()));
+      return;
+    }
+    collecting.manifest = std::move(built).value();
   }
-  store_strand_->run([this, id, manifest = std::move(manifest).value()] {
+  store_strand_->run([this, id, manifest = *collecting.manifest] {
     const Status status = options_.store->publish(manifest);
     checkpoint::PublishedSizes sizes;
     sizes.full_size_bytes = checkpoint::state_size_bytes(manifest);

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,8 @@ class CheckpointDriver {
     CollectedSnapshots snapshots;
     checkpoint::Trigger trigger;
     TimestampMs triggered_ms = 0;
+    /// Once assembled it stays as it is: publishing again must send the same bytes.
+    std::optional<checkpoint::Manifest> manifest;
   };
 
   void act_on(const checkpoint::CoordinatorActions& actions);
