@@ -154,7 +154,7 @@ function(weir_script_tests)
     message(STATUS "weir: python3   not found; layer and header checks are not run")
     return()
   endif()
-  foreach(check layers headers)
+  foreach(check layers headers docs)
     file(GLOB script CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tools/check_${check}.py)
     if(script)
       add_test(NAME tools.check_${check} COMMAND ${Python3_EXECUTABLE} ${script}
