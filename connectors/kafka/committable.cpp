@@ -89,9 +89,9 @@ std::string default_prefix(const SinkContext& context) {
                       context.pipeline_id + "." + context.sink_uid);
 }
 
-std::string marker_group(const SinkContext& context, int subtask) {
+std::string marker_group(const SinkContext& context, int subtask, int slot) {
   return bounded_name("__weir." + context.pipeline_id + "." + context.sink_uid) + "." +
-         std::to_string(subtask);
+         std::to_string(subtask) + "." + std::to_string(slot);
 }
 
 }  // namespace weir::kafka

@@ -48,6 +48,9 @@ bool is_id_of_prefix(std::string_view id, std::string_view prefix);
 std::string bounded_name(const std::string& name);
 /// The prefix of a sink that was given none.
 std::string default_prefix(const SinkContext& context);
-std::string marker_group(const SinkContext& context, int subtask);
+/// The group of one slot's markers. Each transactional id has a group of its own: an offset that an
+/// open transaction holds back makes the marker unreadable, and a transaction left open by a crash
+/// must not hide the marker of another one.
+std::string marker_group(const SinkContext& context, int subtask, int slot);
 
 }  // namespace weir::kafka

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kLiveCommitTimeoutMs = 3'000;
 constexpr int kEndTxnTimeoutMs = 2'000;
-constexpr int kMarkerTimeoutMs = 2'000;
+constexpr int kMarkerTimeoutMs = 1'000;
 constexpr int kFenceTimeoutMs = 5'000;
 constexpr int kReplayTimeoutMs = 60'000;
 
@@ -96,7 +96,14 @@ Result<TransactionVerdict> KafkaCommitter::judge_by_marker(EndTxnAnswer answer,
   WEIR_ASSIGN(const MarkerFact marker,
               client_.read_marker(prepared.marker_place(), deadline_after_ms(kMarkerTimeoutMs)));
   if (answer != EndTxnAnswer::kDone) {
-    return judge_transaction(answer, marker, facts_of(prepared, id));
+    const TransactionVerdict verdict = judge_transaction(answer, marker, facts_of(prepared, id));
+    if (verdict != TransactionVerdict::kFence) {
+      return verdict;
+    }
+    WEIR_TRY(client_.fence(prepared.transactional_id, deadline_after_ms(kFenceTimeoutMs)));
+    WEIR_ASSIGN(const MarkerFact after,
+                client_.read_marker(prepared.marker_place(), deadline_after_ms(kMarkerTimeoutMs)));
+    return judge_transaction(answer, after, facts_of(prepared, id));
   }
   // A coordinator also answers NONE for a transaction that lost its contents. The marker was part
   // of them.
@@ -131,6 +138,7 @@ Result<CommitResult> KafkaCommitter::commit_by_identity(const Committable& commi
       return CommitResult{CommitOutcome::kAlreadyCommitted, said + "; the marker proves it"};
     case TransactionVerdict::kRetry:
     case TransactionVerdict::kReadMarker:
+    case TransactionVerdict::kFence:
       return retry(said);
     case TransactionVerdict::kAborted:
       return bring_back(committable, prepared);

@@ -23,6 +23,12 @@ TransactionVerdict judge_present(const Marker& marker, const PreparedEpoch& epoc
                                          : TransactionVerdict::kUnknown;
 }
 
+/// The coordinator has decided about this very transaction; only the decision is not known.
+bool is_decided(EndTxnAnswer answer) {
+  return answer == EndTxnAnswer::kInvalidState || answer == EndTxnAnswer::kFenced ||
+         answer == EndTxnAnswer::kUnknownProducer;
+}
+
 /// Reads "<name>=<number>" and the blank after it.
 std::optional<std::int64_t> take_field(std::string_view& text, std::string_view name) {
   if (!text.starts_with(name)) {
@@ -90,6 +96,8 @@ std::string_view verdict_name(TransactionVerdict verdict) {
       return "open";
     case TransactionVerdict::kReadMarker:
       return "marker needed";
+    case TransactionVerdict::kFence:
+      return "hidden by a later transaction of the id";
     case TransactionVerdict::kAborted:
       return "aborted";
     case TransactionVerdict::kUnknown:
@@ -118,24 +126,23 @@ TransactionVerdict judge_transaction(EndTxnAnswer answer, const MarkerFact& mark
     case MarkerFact::State::kUnread:
       return TransactionVerdict::kReadMarker;
     case MarkerFact::State::kUnstable:
-      return TransactionVerdict::kRetry;
+      // What holds the marker back is not the epoch's own transaction, but one begun later under
+      // the same id: a replay that died before its commit.
+      return is_decided(answer) ? TransactionVerdict::kFence : TransactionVerdict::kRetry;
     case MarkerFact::State::kForeign:
       return TransactionVerdict::kUnknown;
     case MarkerFact::State::kPresent: {
       const TransactionVerdict verdict = judge_present(marker.marker, epoch);
       // Without the right to end the transaction, "not committed" may still mean "open".
-      const bool may_be_open =
-          answer == EndTxnAnswer::kNotAllowed || answer == EndTxnAnswer::kOther;
-      return verdict == TransactionVerdict::kAborted && may_be_open ? TransactionVerdict::kUnknown
-                                                                    : verdict;
+      return verdict == TransactionVerdict::kAborted && !is_decided(answer)
+                 ? TransactionVerdict::kUnknown
+                 : verdict;
     }
     case MarkerFact::State::kAbsent: {
       const bool may_have_expired =
           epoch.age_ms < 0 || epoch.age_ms + kRetentionMarginMs >= epoch.marker_retention_ms;
-      const bool may_be_open =
-          answer == EndTxnAnswer::kNotAllowed || answer == EndTxnAnswer::kOther;
-      return may_have_expired || may_be_open ? TransactionVerdict::kUnknown
-                                             : TransactionVerdict::kAborted;
+      return may_have_expired || !is_decided(answer) ? TransactionVerdict::kUnknown
+                                                     : TransactionVerdict::kAborted;
     }
   }
   return TransactionVerdict::kUnknown;

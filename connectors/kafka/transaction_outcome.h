@@ -59,17 +59,18 @@ enum class TransactionVerdict {
   kAlreadyCommitted,  ///< the marker proves an earlier commit
   kRetry,             ///< open: ask again with the same identity
   kReadMarker,        ///< EndTxn proves nothing; the marker is needed
-  kAborted,           ///< proved: nothing of the epoch is visible. Fence, read once more, replay
-  kUnknown,           ///< nothing here proves either; keep everything and stop
+  kFence,    ///< decided, but a later holder of the id hides the marker: fence it, read again
+  kAborted,  ///< proved: nothing of the epoch is visible. Fence, read once more, replay
+  kUnknown,  ///< nothing here proves either; keep everything and stop
 };
 std::string_view verdict_name(TransactionVerdict verdict);
 
 /// Judges one epoch. Pure; the table is in docs/formats/kafka.md.
 ///
-/// It relies on two rules of the engine: commits of one subtask are proved in checkpoint order, so
-/// a marker of a later checkpoint proves this one; and checkpoint numbers and attempts only rise.
-/// A marker that breaks these was written by another branch of the job (started from an older
-/// savepoint) and proves nothing.
+/// It relies on two rules of the engine: a transactional id is not used again before the outcome of
+/// its transaction was proved, so a marker of a later checkpoint proves this one; and checkpoint
+/// numbers and attempts only rise. A marker that breaks these was written by another branch of the
+/// job (started from an older savepoint) and proves nothing.
 TransactionVerdict judge_transaction(EndTxnAnswer answer, const MarkerFact& marker,
                                      const PreparedEpoch& epoch);
 

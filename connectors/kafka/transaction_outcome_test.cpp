@@ -54,7 +54,7 @@ TEST(TransactionOutcome, TheMarkerDecidesWhatTheCoordinatorCannot) {
   };
   const Row table[] = {
       {{State::kUnread, {}}, Verdict::kReadMarker, "nothing was asked yet"},
-      {{State::kUnstable, {}}, Verdict::kRetry, "a transaction on the marker is open"},
+      {{State::kUnstable, {}}, Verdict::kFence, "a replay of the epoch died before its commit"},
       {{State::kForeign, {}}, Verdict::kUnknown, "somebody else writes to the group"},
       {{State::kAbsent, {}}, Verdict::kAborted, "no marker, and it cannot have expired"},
       {{State::kPresent, {7, 2}}, Verdict::kAlreadyCommitted, "exactly this epoch"},
@@ -87,6 +87,7 @@ TEST(TransactionOutcome, N1_AMarkerThatMayHaveExpiredProvesNothing) {
 
 TEST(TransactionOutcome, WithoutTheRightToCommitAMissingMarkerMayMeanOpen) {
   for (const Answer answer : {Answer::kNotAllowed, Answer::kOther}) {
+    EXPECT_EQ(judge_transaction(answer, {State::kUnstable, {}}, epoch_of(7, 2)), Verdict::kRetry);
     EXPECT_EQ(judge_transaction(answer, {State::kAbsent, {}}, epoch_of(7, 2)), Verdict::kUnknown);
     EXPECT_EQ(judge_transaction(answer, {State::kPresent, {6, 2}}, epoch_of(7, 2)),
               Verdict::kUnknown);

@@ -148,7 +148,7 @@ Status TransactionalWriter::begin_prepare(CheckpointId checkpoint) {
   EpochPrepare::Plan plan;
   plan.id = {context_.sink.sink_uid, context_.subtask.subtask, checkpoint, context_.sink.attempt};
   plan.topic = options_.topic;
-  plan.marker_group = marker_group(context_.sink, context_.subtask.subtask);
+  plan.marker_group = marker_group(context_.sink, context_.subtask.subtask, active_.slot);
   if (context_.sink.checkpoint_timeout.count() > 0) {
     plan.timeout_ms = static_cast<int>(
         std::min<std::int64_t>(context_.sink.checkpoint_timeout.count(), 3'600'000));
