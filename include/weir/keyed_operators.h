@@ -38,6 +38,7 @@ class KeyedProcessOperator final : public Operator {
     collector_.emplace(context.output());
     KeyedOpenContext<K> open_context(context, current_, side_outputs_);
     function_.open(open_context);
+    tables_ = open_context.tables();
     return open_context.status();
   }
 
@@ -53,6 +54,10 @@ class KeyedProcessOperator final : public Operator {
   Status process_batch(BatchPtr batch, int /*input*/) override {
     const KeyColumn column = keys_->keys(*batch, *scratch_);
     const auto records = std::as_const(*batch).template records<In>();
+    // The loads of a whole batch overlap here; one by one each would be waited for.
+    for (StateTable* table : tables_) {
+      table->prefetch(kNoNamespace, column);
+    }
     for (std::size_t i = 0; i < records.size(); ++i) {
       current_ = {column.data + i * column.stride, column.hashes[i]};
       keyed_context_->set_timestamp(batch->timestamps()[i]);
@@ -127,6 +132,7 @@ class KeyedProcessOperator final : public Operator {
   std::optional<TimerService> timers_;
   std::optional<KeyedContext<K>> keyed_context_;
   std::optional<Collector<Out>> collector_;
+  std::vector<StateTable*> tables_;
   TimestampMs event_time_due_ = kMinTimestamp;
   TimestampMs processing_time_due_ = kMinTimestamp;
   bool is_busy_ = false;

@@ -38,6 +38,8 @@ class KeyedOpenContext {
   MetricGroup& metrics() { return context_.metrics(); }
   /// First failure of a declaration.
   const Status& status() const { return status_; }
+  /// For the runtime: the tables behind the declared states.
+  const std::vector<StateTable*>& tables() const { return tables_; }
 
  private:
   template <class V>
@@ -48,12 +50,14 @@ class KeyedOpenContext {
       status_ = status_.ok() ? table.error() : status_;
       return nullptr;
     }
+    tables_.push_back(table.value());
     return table.value();
   }
 
   OperatorContext& context_;
   const detail::CurrentKey& current_;
   const std::vector<std::string>& side_outputs_;
+  std::vector<StateTable*> tables_;
   Status status_;
 };
 
