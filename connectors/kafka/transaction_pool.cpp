@@ -64,7 +64,10 @@ void TransactionPool::make(int slot) {
 }
 
 void TransactionPool::make_step(int slot, std::shared_ptr<ProducerHandle> handle) {
-  const Status initialised = handle->init_transactions(kSliceMs);
+  Status initialised = handle->init_transactions(kSliceMs);
+  if (!initialised.ok() && !handle->error().ok()) {
+    initialised = handle->error();  // "Timed out" says less than "cannot log in".
+  }
   const bool may_retry = !initialised.ok() && initialised.error().code == ErrorCode::kUnavailable;
   {
     const std::scoped_lock lock(mutex_);
