@@ -202,7 +202,7 @@ struct Codec<std::string> {
   static void decode(Decoder& in, std::string& value) { value = in.view(in.count()); }
 };
 
-template <class T, std::size_t N>
+template <Encodable T, std::size_t N>
 struct Codec<std::array<T, N>> {
   static std::string schema() {
     return "array<" + Codec<T>::schema() + "," + std::to_string(N) + ">";
@@ -219,7 +219,7 @@ struct Codec<std::array<T, N>> {
   }
 };
 
-template <class T>
+template <Encodable T>
 struct Codec<std::optional<T>> {
   static std::string schema() { return "optional<" + Codec<T>::schema() + ">"; }
   static void encode(const std::optional<T>& value, Encoder& out) {
@@ -238,7 +238,7 @@ struct Codec<std::optional<T>> {
   }
 };
 
-template <class A, class B>
+template <Encodable A, Encodable B>
 struct Codec<std::pair<A, B>> {
   static std::string schema() {
     return "struct{first:" + Codec<A>::schema() + ",second:" + Codec<B>::schema() + "}";
@@ -253,7 +253,7 @@ struct Codec<std::pair<A, B>> {
   }
 };
 
-template <class T>
+template <Encodable T>
 struct Codec<std::vector<T>> {
   static std::string schema() { return "list<" + Codec<T>::schema() + ">"; }
   static void encode(const std::vector<T>& value, Encoder& out) {
@@ -328,17 +328,29 @@ struct SetCodec {
 
 }  // namespace detail
 
-template <class K, class V>
+template <Encodable K, Encodable V>
 struct Codec<std::map<K, V>> : detail::MapCodec<std::map<K, V>> {};
-template <class K, class V>
+template <Encodable K, Encodable V>
 struct Codec<std::unordered_map<K, V>> : detail::MapCodec<std::unordered_map<K, V>> {};
-template <class K>
+template <Encodable K>
 struct Codec<std::set<K>> : detail::SetCodec<std::set<K>> {};
-template <class K>
+template <Encodable K>
 struct Codec<std::unordered_set<K>> : detail::SetCodec<std::unordered_set<K>> {};
+
+namespace detail {
+
+template <reflect::Aggregate T>
+consteval bool are_members_encodable() {
+  return []<std::size_t... I>(std::index_sequence<I...>) {
+    return (Encodable<reflect::FieldType<T, I>> && ...);
+  }(std::make_index_sequence<reflect::kFieldCount<T>>{});
+}
+
+}  // namespace detail
 
 /// Aggregates: their members in declaration order; the schema carries the members' names.
 template <reflect::Aggregate T>
+  requires(detail::are_members_encodable<T>())
 struct Codec<T> {
   static constexpr bool kIsOfMembers = true;
   static std::string schema() {

@@ -138,7 +138,7 @@ class MapState : public detail::StateHandle<std::unordered_map<K, V, detail::Use
   void clear() { this->erase(); }
 };
 
-template <class K, class V>
+template <Encodable K, Encodable V>
 struct Codec<std::unordered_map<K, V, detail::UserKeyHash>>
     : detail::MapCodec<std::unordered_map<K, V, detail::UserKeyHash>> {};
 

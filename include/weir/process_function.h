@@ -22,16 +22,20 @@ class KeyedOpenContext {
                    const std::vector<std::string>& side_outputs)
       : context_(context), current_(current), side_outputs_(side_outputs) {}
 
-  template <Encodable T>
+  template <class T>
   ValueState<T> value_state(const std::string& name) {
+    check_storable<T>();
     return ValueState<T>(open_table<T>(name), &current_);
   }
-  template <Encodable T>
+  template <class T>
   ListState<T> list_state(const std::string& name) {
+    check_storable<T>();
     return ListState<T>(open_table<std::vector<T>>(name), &current_);
   }
-  template <Encodable UK, Encodable UV>
+  template <class UK, class UV>
   MapState<UK, UV> map_state(const std::string& name) {
+    check_storable<UV>();
+    static_assert(Key<UK>, "weir: the keys of map_state() must be what key_by() takes as a key");
     return MapState<UK, UV>(open_table<typename MapState<UK, UV>::Map>(name), &current_);
   }
   const SubtaskInfo& subtask() const { return context_.info(); }
@@ -42,6 +46,14 @@ class KeyedOpenContext {
   const std::vector<StateTable*>& tables() const { return tables_; }
 
  private:
+  template <class T>
+  static constexpr void check_storable() {
+    static_assert(Encodable<T> && std::is_default_constructible_v<T>,
+                  "weir: state holds values that can be stored: numbers, enums, strings, standard "
+                  "containers, and structs of these without bases; or a default-constructible type "
+                  "with a weir::Codec");
+  }
+
   template <class V>
   StateTable* open_table(const std::string& name) {
     Result<StateTable*> table = context_.keyed_state().open_table(

@@ -86,10 +86,23 @@ consteval std::string_view last_identifier(std::string_view text) {
 
 }  // namespace detail
 
+namespace detail {
+
+template <class T>
+struct AnyBaseOf {
+  template <class U>
+    requires(std::is_base_of_v<U, T> && !std::is_same_v<U, T>)
+  operator U() const;  // never defined
+};
+template <class T>
+concept HasBase = requires { T{AnyBaseOf<T>{}}; };
+
+}  // namespace detail
+
 /// A struct of ordinary public members without bases or constructors, 1 to 24 of them.
 template <class T>
 concept Aggregate = std::is_class_v<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> &&
-                    !requires { typename std::tuple_size<T>::type; };
+                    !requires { typename std::tuple_size<T>::type; } && !detail::HasBase<T>;
 
 template <Aggregate T>
 inline constexpr std::size_t kFieldCount = detail::arity<T>();

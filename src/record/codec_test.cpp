@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <random>
 #include <set>
@@ -13,6 +14,8 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "weir/type_ops.h"
 
 namespace weir {
 namespace codec_test {
@@ -53,6 +56,12 @@ struct Everything {
   std::set<std::string> tags;
   std::unordered_set<int> seen;
   friend bool operator==(const Everything&, const Everything&) = default;
+};
+struct WithPointer {
+  std::shared_ptr<int> pointer;
+};
+struct Deep {
+  std::vector<std::map<int, WithPointer>> inside;
 };
 struct Example {
   std::int32_t id = 0;
@@ -165,6 +174,17 @@ TEST(Codec, TheSchemaTellsTypesAndNames) {
   EXPECT_EQ(Codec<char>::schema(), "i8");
   EXPECT_EQ(Codec<unsigned short>::schema(), "u16");
   EXPECT_EQ(Codec<long long>::schema(), Codec<long>::schema());
+}
+
+// A record type need not be storable to travel within the process, so this must not be an error.
+TEST(Codec, AnUnstorableMemberMakesTheWholeUnstorable) {
+  static_assert(Encodable<Everything>);
+  static_assert(!Encodable<std::shared_ptr<int>>);
+  static_assert(!Encodable<WithPointer>);
+  static_assert(!Encodable<Deep>);
+  static_assert(!Encodable<std::optional<WithPointer>>);
+  EXPECT_EQ(type_ops<WithPointer>().encode, nullptr);
+  EXPECT_NE(type_ops<Everything>().encode, nullptr);
 }
 
 TEST(Codec, ATypeMayBringItsOwnForm) {

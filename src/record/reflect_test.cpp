@@ -57,6 +57,9 @@ class WithConstructor {
   int number_;
 };
 struct Empty {};
+struct Derived : Inner {
+  int z;
+};
 
 namespace {
 
@@ -115,6 +118,7 @@ TEST(Reflect, OnlyPlainStructsAreAggregates) {
   static_assert(Aggregate<Hidden>);
   static_assert(!Aggregate<WithConstructor>);
   static_assert(!Aggregate<Empty>);
+  static_assert(!Aggregate<Derived>);
   static_assert(!Aggregate<int>);
   static_assert(!Aggregate<std::string>);
   static_assert(!Aggregate<std::array<int, 3>>);
