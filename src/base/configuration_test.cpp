@@ -278,6 +278,9 @@ TEST(ConfigurationValidate, SettingsWithoutEffectAreErrors) {
   configuration = {};
   configuration.set(options::kIgnoreUnclaimedState, true);
   EXPECT_THAT(message_of(validate(configuration)), HasSubstr("execution.state-recovery.path"));
+  configuration = with_checkpoints();  // the job starts from its own latest checkpoint
+  configuration.set(options::kIgnoreUnclaimedState, true);
+  EXPECT_TRUE(validate(configuration).ok());
 }
 
 TEST(ConfigurationValidate, ContradictionsAreErrors) {

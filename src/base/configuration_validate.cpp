@@ -218,11 +218,14 @@ class Validator {
     if (configuration_.is_set(options::kRecoveryPath)) {
       return;
     }
-    for (const std::string_view key :
-         {options::kRecoveryClaimMode.key, options::kIgnoreUnclaimedState.key}) {
-      if (configuration_.is_set(key)) {
-        no_effect(key, "set " + std::string(options::kRecoveryPath.key));
-      }
+    const std::string mend = "set " + std::string(options::kRecoveryPath.key);
+    if (configuration_.is_set(options::kRecoveryClaimMode)) {
+      no_effect(options::kRecoveryClaimMode.key, mend);
+    }
+    // With a checkpoint directory a job also starts from its own latest checkpoint.
+    if (configuration_.is_set(options::kIgnoreUnclaimedState) &&
+        !configuration_.is_set(options::kCheckpointDir)) {
+      no_effect(options::kIgnoreUnclaimedState.key, mend);
     }
   }
 
