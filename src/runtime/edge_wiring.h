@@ -14,8 +14,7 @@ constexpr bool is_connected(Partitioning partitioning, int sender, int senders, 
     case Partitioning::kRescale:
       return senders <= receivers ? receiver * senders / receivers == sender
                                   : sender * receivers / senders == receiver;
-    case Partitioning::kGlobal:
-      return receiver == 0;
+    case Partitioning::kGlobal:  // records go to 0 only, barriers and watermarks to everybody
     case Partitioning::kHash:
     case Partitioning::kRebalance:
     case Partitioning::kBroadcast:

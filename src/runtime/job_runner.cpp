@@ -1,6 +1,7 @@
 #include "runtime/job_runner.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "base/clock.h"
@@ -25,6 +26,22 @@ bool is_permanent(ErrorCode code) {
       return true;
     default:
       return false;
+  }
+}
+
+/// The state files of a snapshot in a directory that is not this job's: <root>/chk-<n>[/_metadata].
+void name_files_absolutely(checkpoint::Manifest& manifest, const std::string& chosen) {
+  std::filesystem::path directory = std::filesystem::absolute(chosen).lexically_normal();
+  if (!directory.has_filename() || directory.filename() == "_metadata") {
+    directory = directory.parent_path();
+  }
+  const std::filesystem::path root = directory.parent_path();
+  for (checkpoint::OperatorSnapshot& op : manifest.operators) {
+    for (checkpoint::SubtaskSnapshot& subtask : op.subtasks) {
+      for (checkpoint::StateHandle& handle : subtask.files) {
+        handle.file.path = (root / handle.file.path).string();
+      }
+    }
   }
 }
 
@@ -116,6 +133,7 @@ Result<std::optional<checkpoint::Manifest>> JobRunner::find_restore_point() {
   }
   WEIR_ASSIGN(checkpoint::Manifest chosen,
               checkpoint::CheckpointStore::load_from(*files_, options_.recovery_path));
+  name_files_absolutely(chosen, options_.recovery_path);
   return std::optional<checkpoint::Manifest>(std::move(chosen));
 }
 
