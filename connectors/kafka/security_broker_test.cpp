@@ -82,6 +82,17 @@ TEST_F(KafkaSecurity, TheCertificateIsVerified) {
   EXPECT_FALSE(ask(plain).ok()) << "TLS to a plaintext port";
 }
 
+TEST_F(KafkaSecurity, ATlsPeerThatHangsUpIsAnErrorNotASignal) {
+  Properties plain = tls();
+  plain.set("bootstrap.servers", TestBroker::get().bootstrap());
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(ask(plain).ok());
+    Properties without_ca = tls();
+    without_ca.set("ssl.ca.location", "/etc/hostname");
+    EXPECT_FALSE(ask(without_ca).ok());
+  }
+}
+
 TEST_F(KafkaSecurity, ExactlyOnceWorksOverSaslPlainAndOverTls) {
   std::vector<Properties> ways{sasl("PLAIN"), tls()};
   if (TestBroker::get().is_old_protocol()) {

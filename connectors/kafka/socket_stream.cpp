@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include <arpa/inet.h>
@@ -147,6 +148,53 @@ std::string tls_error() {
   return text;
 }
 
+int descriptor_of(BIO* bio) {
+  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+}
+
+/// The socket under a TLS session. OpenSSL's own would write() to it, and a write to a connection
+/// that the broker has closed kills the process with SIGPIPE.
+int socket_write(BIO* bio, const char* bytes, int size) {
+  const int fd = descriptor_of(bio);
+  BIO_clear_retry_flags(bio);
+  const ssize_t sent = ::send(fd, bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL);
+  if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    BIO_set_retry_write(bio);
+  }
+  return static_cast<int>(sent);
+}
+
+int socket_read(BIO* bio, char* bytes, int size) {
+  const int fd = descriptor_of(bio);
+  BIO_clear_retry_flags(bio);
+  const ssize_t got = ::recv(fd, bytes, static_cast<std::size_t>(size), 0);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    BIO_set_retry_read(bio);
+  }
+  return static_cast<int>(got);
+}
+
+long socket_control(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*/) {
+  return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+/// `fd` stays open longer than the result lives.
+BIO* new_socket_bio(int fd) {
+  static BIO_METHOD* const method = [] {
+    BIO_METHOD* const created = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "weir");
+    BIO_meth_set_write(created, socket_write);
+    BIO_meth_set_read(created, socket_read);
+    BIO_meth_set_ctrl(created, socket_control);
+    return created;
+  }();
+  BIO* const bio = BIO_new(method);
+  if (bio != nullptr) {
+    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
+    BIO_set_init(bio, 1);
+  }
+  return bio;
+}
+
 using ContextPtr = std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)>;
 using SessionPtr = std::unique_ptr<SSL, void (*)(SSL*)>;
 
@@ -196,9 +244,12 @@ class TlsStream final : public SocketStream {
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
     WEIR_TRY(load_files(context.get(), config));
     SessionPtr session(SSL_new(context.get()), SSL_free);
-    if (session == nullptr || SSL_set_fd(session.get(), fd.get()) != 1) {
+    BIO* const bio = new_socket_bio(fd.get());
+    if (session == nullptr || bio == nullptr) {
+      BIO_free(bio);
       return Error{ErrorCode::kInternal, "TLS: " + tls_error()};
     }
+    SSL_set_bio(session.get(), bio, bio);
     expect_host(session.get(), host, config.verify_hostname);
     auto stream =
         std::make_unique<TlsStream>(std::move(fd), std::move(context), std::move(session));
