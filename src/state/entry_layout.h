@@ -8,7 +8,8 @@
 
 namespace weir::state {
 
-/// A slot of a hash table: [tag u32][hash u32][key][value], each at its natural alignment.
+/// A slot of a hash table: [tag u32][hash u32][key][value], each at its natural alignment. Slots of
+/// 24 bytes are padded to 32, so that the two that a probe begins with share a cache line.
 ///
 /// The tag of an empty slot is 0. Otherwise its low 31 bits are the epoch of the last write, and
 /// the top bit is set when that write erased the entry: what remains is a tombstone without key
@@ -61,6 +62,7 @@ struct EntryLayout {
     layout.key_offset = static_cast<std::uint32_t>(key_at);
     layout.value_offset = static_cast<std::uint32_t>(value_at);
     layout.stride = static_cast<std::uint32_t>(round_up(value_at + value.size, alignment));
+    layout.stride = layout.stride == 24 ? 32 : layout.stride;
     layout.alignment = static_cast<std::uint32_t>(alignment);
     layout.group_mask = layout.stride <= 16 ? ~3U : ~1U;
     layout.is_plain = key.is_trivially_copyable && value.is_trivially_copyable;

@@ -94,6 +94,9 @@ Result<HeapBackend::OpenState*> HeapBackend::open(StateKind kind, StateTableDesc
                                                  .kind = kind,
                                                  .max_parallelism = options_.max_parallelism,
                                                  .key_groups = options_.key_groups,
+                                                 .split_entries = options_.split_entries == 0
+                                                                      ? HeapTable::kSplitEntries
+                                                                      : options_.split_entries,
                                              });
   if (restore_ != nullptr) {
     if (copy_ != nullptr) {

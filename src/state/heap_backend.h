@@ -33,6 +33,8 @@ class HeapBackend final : public KeyedStateBackend {
     std::string owner;  ///< names the operator in errors
     int max_parallelism = kDefaultMaxParallelism;
     KeyGroupRange key_groups{0, kDefaultMaxParallelism - 1};
+    /// For tests: 0 = HeapTable::kSplitEntries.
+    std::uint32_t split_entries = 0;
   };
   enum class CopyProgress {
     kDone,     ///< no snapshot is being copied (any more): all parts were submitted

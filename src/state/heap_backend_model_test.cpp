@@ -104,7 +104,8 @@ class Model {
     for (int i = 0; i < parallelism; ++i) {
       Subtask subtask;
       subtask.backend = std::make_unique<HeapBackend>(HeapBackend::Options{
-          "model", max_parallelism_, key_groups_of_subtask(i, max_parallelism_, parallelism)});
+          "model", max_parallelism_, key_groups_of_subtask(i, max_parallelism_, parallelism),
+          kSplitEntries});
       if (!files.empty()) {
         const Status status = subtask.backend->restore(local_file_system(), files);
         EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message);
@@ -116,6 +117,9 @@ class Model {
     }
     return result;
   }
+
+  /// So few that some namespaces split and others do not.
+  static constexpr std::uint32_t kSplitEntries = 1000;
 
   std::size_t owner(std::uint32_t hash) const {
     return static_cast<std::size_t>(subtask_of_key_group(key_group_of(hash, max_parallelism_),

@@ -35,10 +35,14 @@ struct WalkPosition {
 /// Every writable access goes through mark() or copies the shard's rest first.
 class HeapTable : public StateTable {
  public:
+  /// A namespace with fewer entries keeps all key groups in one shard.
+  static constexpr std::uint32_t kSplitEntries = 256 * 1024;
+
   struct Options {
     StateKind kind = StateKind::kTable;
     int max_parallelism = kDefaultMaxParallelism;
     KeyGroupRange key_groups;
+    std::uint32_t split_entries = kSplitEntries;
   };
 
   ~HeapTable() override;
@@ -112,6 +116,7 @@ class HeapTable : public StateTable {
   const StateTableDescriptor descriptor_;
   const EntryLayout layout_;
   const KeyGroupIndex key_groups_;
+  const std::uint32_t split_entries_;
   std::uint32_t epoch_ = kFirstEpoch;
   std::uint64_t rebuilds_ = 0;  ///< rises with every rebuilt shard: slots found before are void
   MovedSlots moved_;

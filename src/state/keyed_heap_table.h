@@ -59,20 +59,21 @@ class KeyedHeapTable final : public HeapTable {
       collect_garbage();
     }
     NamespaceShards& shards = acquire_namespace(ns);
-    // The slots of a block are on their way from memory while the block before it is probed.
-    Block blocks[2];
-    locate(shards, column, 0, blocks[0]);
-    std::size_t turn = 0;
-    for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
-      Block& block = blocks[turn & 1];
-      Block& next = blocks[++turn & 1];
-      locate(shards, column, begin + kBlockKeys, next);
-      const std::uint64_t rebuilds = rebuilds_;
-      upsert_block(shards, column, begin, block, values);
-      if (rebuilds_ != rebuilds) {
-        locate(shards, column, begin + kBlockKeys, next);
-      }
+    // Three blocks are in work at a time: while the keys of one are looked up, the slots of the
+    // next are on their way from memory, and so is what the block before it still looks for.
+    Lookup lookup{shards, column, values, {}, {}, 0, 0};
+    locate(lookup);
+    for (std::size_t i = 0; i < std::min(kKeysAhead, column.count); ++i) {
+      fetch_pair(lookup.places[i].slot, layout_);
     }
+    for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
+      locate(lookup);
+      Left& left = lookup.left[begin / kBlockKeys % 2];
+      find_block(lookup, begin, left);
+      finish_left(lookup, lookup.left[1 - begin / kBlockKeys % 2]);
+    }
+    finish_left(lookup, lookup.left[0]);
+    finish_left(lookup, lookup.left[1]);
   }
 
   const void* find(StateNamespace ns, const void* key, std::uint32_t hash) override {
@@ -126,21 +127,44 @@ class KeyedHeapTable final : public HeapTable {
     if (shards == nullptr) {
       return;
     }
-    Block block;
-    for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
-      locate(*shards, column, begin, block);
+    Lookup lookup{*shards, column, nullptr, {}, {}, 0, 0};
+    while (lookup.located < column.count) {
+      const std::size_t begin = lookup.located;
+      locate(lookup);
+      for (std::size_t i = begin; i < lookup.located; ++i) {
+        fetch_pair(lookup.places[i % kPlaces].slot, layout_);
+      }
     }
   }
 
  private:
   static constexpr std::size_t kBlockKeys = 64;
+  /// Slots are asked for this many keys ahead: enough to hide the way from memory, not more than
+  /// the core can have under way.
+  static constexpr std::size_t kKeysAhead = 32;
+  static constexpr std::size_t kPlaces = 4 * kBlockKeys;
 
   const bool compares_pairs_ = KeyKind::kComparesPairs && layout_.stride <= kPairStrideMax;
 
-  /// Where the keys of a block live: the shard, and the first slot to look at.
-  struct Block {
-    Shard* shards[kBlockKeys];
-    std::byte* slots[kBlockKeys];
+  /// Where a key lives: the shard, and the first slot to look at.
+  struct Place {
+    Shard* shard = nullptr;
+    std::byte* slot = nullptr;
+  };
+  /// Keys of a block that were not in the first two slots of their sequences.
+  struct Left {
+    std::uint32_t count = 0;
+    std::uint32_t keys[kBlockKeys + 1];  // One more than is ever used: it is written first.
+  };
+  /// One call of upsert().
+  struct Lookup {
+    NamespaceShards& shards;
+    const KeyColumn& column;
+    void** values;
+    Place places[kPlaces];  ///< of key i at i % kPlaces; of the last blocks only
+    Left left[2];
+    std::size_t located;  ///< keys below have places
+    std::size_t found;    ///< keys below have values or are left
   };
 
   Shard& shard_of(NamespaceShards& shards, std::uint32_t hash) {
@@ -152,19 +176,18 @@ class KeyedHeapTable final : public HeapTable {
     return shards[group];
   }
 
-  void locate(NamespaceShards& shards, const KeyColumn& column, std::size_t begin, Block& block) {
-    if (begin >= column.count) {
-      return;
-    }
-    const std::size_t count = std::min(kBlockKeys, column.count - begin);
-    const std::uint32_t* hashes = column.hashes + begin;
+  /// Finds the places of the next block of keys.
+  void locate(Lookup& lookup) {
+    const std::size_t begin = lookup.located;
+    const std::size_t count = std::min(kBlockKeys, lookup.column.count - begin);
+    const std::uint32_t* hashes = lookup.column.hashes + begin;
+    Place* const places = lookup.places + begin % kPlaces;
     const EntryLayout layout = layout_;
-    if (!shards.is_split()) {
-      Shard& shard = shards[0];
+    lookup.located += count;
+    if (!lookup.shards.is_split()) {
+      Shard& shard = lookup.shards[0];
       for (std::size_t i = 0; i < count; ++i) {
-        block.shards[i] = &shard;
-        block.slots[i] = shard.home(hashes[i], layout);
-        __builtin_prefetch(block.slots[i], 1);
+        places[i] = {&shard, shard.home(hashes[i], layout)};
       }
       return;
     }
@@ -182,66 +205,80 @@ class KeyedHeapTable final : public HeapTable {
       }
     }
     WEIR_CHECK_MESSAGE(highest < key_groups_.count(), "a key of another subtask's key group");
-    Shard* const all = &shards[0];
+    Shard* const all = &lookup.shards[0];
     for (std::size_t i = 0; i < count; ++i) {
-      block.shards[i] = all + groups[i];
-      block.slots[i] = all[groups[i]].home(hashes[i], layout);
-      __builtin_prefetch(block.slots[i], 1);
+      Shard& shard = all[groups[i]];
+      places[i] = {&shard, shard.home(hashes[i], layout)};
     }
   }
 
-  /// The keys of a block that are in the first two slots of their sequences. The numbers of the
-  /// others go to `left`, with null for a value. No branch depends on which are which.
-  std::size_t upsert_pairs(NamespaceShards& shards, const KeyColumn& column, std::size_t begin,
-                           std::size_t count, const Block& block, void** values,
-                           std::uint8_t* left) {
+  /// Two slots lie in one cache line only if their size divides it.
+  static void fetch_pair(const std::byte* slot, const EntryLayout& layout) {
+    __builtin_prefetch(slot, 1);
+    __builtin_prefetch(slot + 2 * std::size_t{layout.stride} - 1, 1);
+  }
+
+  /// Looks up the keys of a block, beginning at `begin`, in the first two slots of their
+  /// sequences. The others go to `left`, with null for a value.
+  void find_block(Lookup& lookup, std::size_t begin, Left& left) {
+    const std::size_t end = std::min(begin + kBlockKeys, lookup.column.count);
+    lookup.found = end;
+    left.count = 0;
+    if (!compares_pairs_) {
+      for (std::size_t i = begin; i < end; ++i) {
+        __builtin_prefetch(lookup.places[(i + kKeysAhead) % kPlaces].slot, 1);
+        left.keys[left.count++] = static_cast<std::uint32_t>(i);
+        lookup.values[i] = nullptr;
+      }
+      return;
+    }
     const EntryLayout layout = layout_;
     const std::uint32_t epoch = epoch_;
-    const std::size_t key_stride = column.stride;
-    const std::byte* key = column.data + begin * key_stride;
-    const std::uint32_t* hashes = column.hashes + begin;
-    std::size_t left_count = 0;
-    for (std::size_t i = 0; i < count; ++i, key += key_stride) {
-      const PairMatch match = match_pair(block.slots[i], layout, key, hashes[i]);
+    const std::size_t key_stride = lookup.column.stride;
+    const std::byte* key = lookup.column.data + begin * key_stride;
+    const std::uint32_t* const hashes = lookup.column.hashes;
+    void** const values = lookup.values;
+    std::uint32_t left_count = 0;
+    for (std::size_t i = begin; i < end; ++i, key += key_stride) {
+      fetch_pair(lookup.places[(i + kKeysAhead) % kPlaces].slot, layout);
+      // No branch depends on which of the slots it is, nor on whether it is one of them.
+      const PairMatch match = match_pair(lookup.places[i % kPlaces].slot, layout, key, hashes[i]);
       const auto value = reinterpret_cast<std::uintptr_t>(match.entry + layout.value_offset);
-      values[begin + i] = reinterpret_cast<void*>(value & (std::uintptr_t{0} - match.count));
-      left[left_count] = static_cast<std::uint8_t>(i);
-      left_count += 1 - match.count;
+      values[i] = reinterpret_cast<void*>(value & (std::uintptr_t{0} - match.count));
+      left.keys[left_count] = static_cast<std::uint32_t>(i);
+      left_count += static_cast<std::uint32_t>(1 - match.count);
       if ((match.count & static_cast<std::size_t>(tag_of(match.entry) != epoch)) != 0) {
-        mark(shards, *block.shards[i], match.entry);
+        mark(lookup.shards, *lookup.places[i % kPlaces].shard, match.entry);
       }
     }
-    for (std::size_t n = 0; n < left_count; ++n) {
-      __builtin_prefetch(block.slots[left[n]] + 2 * std::size_t{layout.stride}, 1);
+    left.count = left_count;
+    for (std::uint32_t n = 0; n < left_count; ++n) {
+      fetch_pair(lookup.places[left.keys[n] % kPlaces].slot + 2 * std::size_t{layout.stride},
+                 layout);
     }
-    return left_count;
   }
 
-  void upsert_block(NamespaceShards& shards, const KeyColumn& column, std::size_t begin,
-                    Block& block, void** values) {
-    const std::size_t count = std::min(kBlockKeys, column.count - begin);
-    std::uint8_t left[kBlockKeys + 1];  // One more than is ever used: it is written first.
-    std::size_t left_count = 0;
-    if (compares_pairs_) {
-      left_count = upsert_pairs(shards, column, begin, count, block, values, left);
-    } else {
-      for (; left_count < count; ++left_count) {
-        left[left_count] = static_cast<std::uint8_t>(left_count);
-        values[begin + left_count] = nullptr;
-      }
-    }
+  /// Finds or creates the keys that find_block() left. Empties `left`.
+  void finish_left(Lookup& lookup, Left& left) {
     std::uint64_t rebuilds = rebuilds_;
-    for (std::size_t n = 0; n < left_count; ++n) {
-      const std::size_t i = begin + left[n];
-      std::byte* entry = upsert_slow(shards, *block.shards[left[n]], block.slots[left[n]],
-                                     column.data + i * column.stride, column.hashes[i]);
+    for (std::uint32_t n = 0; n < left.count; ++n) {
+      const std::size_t i = left.keys[n];
+      const Place place = lookup.places[i % kPlaces];
+      std::byte* entry = upsert_slow(lookup.shards, *place.shard, place.slot,
+                                     lookup.column.data + i * lookup.column.stride,
+                                     lookup.column.hashes[i]);
       if (rebuilds_ != rebuilds) [[unlikely]] {
         rebuilds = rebuilds_;
-        repair(shards, column, begin + count, values);
-        locate(shards, column, begin, block);
+        repair(lookup.shards, lookup.column, lookup.found, lookup.values);
+        const std::size_t located = lookup.located;
+        lookup.located = left.keys[n] / kBlockKeys * kBlockKeys;
+        while (lookup.located < located) {
+          locate(lookup);
+        }
       }
-      values[i] = entry + layout_.value_offset;
+      lookup.values[i] = entry + layout_.value_offset;
     }
+    left.count = 0;
   }
 
   /// Finds again those of the first `count` values, null or found, that were in a shard when it was
@@ -309,6 +346,16 @@ class KeyedHeapTable final : public HeapTable {
   std::byte* upsert_slow(NamespaceShards& shards, Shard& shard, std::byte* slot, const void* key,
                          std::uint32_t hash) {
     std::byte* free_slot = nullptr;
+    if (compares_pairs_) {
+      // Most keys that are not in the first two slots are in the next two, or there is none left.
+      std::byte* next = slot + 2 * std::size_t{layout_.stride};
+      next = next == shard.end(layout_) ? shard.slots : next;
+      const PairMatch match = match_pair(next, layout_, key, hash);
+      if (match.count != 0) [[likely]] {
+        mark(shards, shard, match.entry);
+        return match.entry;
+      }
+    }
     for (;;) {
       if (KeyKind::matches(slot, layout_, key, hash)) {
         mark(shards, shard, slot);

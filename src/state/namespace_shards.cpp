@@ -9,8 +9,6 @@ namespace weir::state {
 namespace {
 
 constexpr std::uint32_t kSlotsMin = 4;
-/// A namespace with fewer entries keeps all key groups in one shard.
-constexpr std::uint32_t kSplitEntries = 4096;
 
 std::uint32_t whole_groups(std::uint64_t slots) {
   const std::uint64_t rounded = (std::max(slots, std::uint64_t{kSlotsMin}) + kSlotGroupMax - 1) /
@@ -46,8 +44,9 @@ std::uint32_t capacity_for(std::uint32_t live) {
 
 }  // namespace
 
-NamespaceShards::NamespaceShards(const EntryLayout& layout, const KeyGroupIndex& key_groups)
-    : layout_(layout), key_groups_(key_groups) {}
+NamespaceShards::NamespaceShards(const EntryLayout& layout, const KeyGroupIndex& key_groups,
+                                 std::uint32_t split_entries)
+    : layout_(layout), key_groups_(key_groups), split_entries_(split_entries) {}
 
 NamespaceShards::~NamespaceShards() {
   while (sweep(std::size_t{1} << 20)) {
@@ -169,7 +168,7 @@ void NamespaceShards::make_room(Shard& shard) {
     }
     return;
   }
-  if (!is_split() && shard.live >= kSplitEntries && key_groups_.count() > 1) {
+  if (!is_split() && shard.live >= split_entries_ && key_groups_.count() > 1) {
     split();
     return;
   }

@@ -11,14 +11,16 @@
 
 namespace weir::state {
 
-/// The hash tables of one namespace: a single shard for all key groups while there are few
-/// entries, one shard per key group after that. Owns memory and entries.
+/// The hash tables of one namespace: a single shard for all key groups up to `split_entries`
+/// entries, one shard per key group after that. Owns memory and entries. A single shard is faster,
+/// but to grow it takes milliseconds at the largest size.
 ///
 /// A retired namespace keeps its memory as spare blocks, to be taken by the namespace that reuses
 /// the object: windows that come and go do not grow from nothing each time.
 class NamespaceShards {
  public:
-  NamespaceShards(const EntryLayout& layout, const KeyGroupIndex& key_groups);
+  NamespaceShards(const EntryLayout& layout, const KeyGroupIndex& key_groups,
+                  std::uint32_t split_entries);
   ~NamespaceShards();
   NamespaceShards(const NamespaceShards&) = delete;
   NamespaceShards& operator=(const NamespaceShards&) = delete;
@@ -65,6 +67,7 @@ class NamespaceShards {
 
   const EntryLayout& layout_;
   const KeyGroupIndex& key_groups_;
+  const std::uint32_t split_entries_;
   Shard single_;
   std::unique_ptr<Shard[]> split_;
   Shard* shards_ = &single_;

@@ -68,8 +68,9 @@ void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment) {
 }
 
 std::byte* Shard::empty_slots() {
-  // What a probe may read before it looks at the tags: two slots, see RawKey.
-  alignas(64) static std::byte slots[2 * kPairStrideMax] = {};
+  // What a probe may read before it looks at the tags: two slots and the two behind them, see
+  // RawKey.
+  alignas(64) static std::byte slots[4 * kPairStrideMax] = {};
   return slots;
 }
 
