@@ -128,7 +128,13 @@ function(weir_unit_test name prefix dir)
   weir_bare_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
   weir_link_rapidcheck(${name})
-  weir_register_tests(${name} ${prefix} unit)
+  # A suite with a real server starts it once, not once for every case.
+  file(GLOB broker_tests CONFIGURE_DEPENDS ${dir}/*_broker_test.cpp)
+  if(broker_tests)
+    weir_register_whole(${name} broker)
+  else()
+    weir_register_tests(${name} ${prefix} unit)
+  endif()
 endfunction()
 
 # weir_test_folder(folder dir): tests/<folder>, by its own CMakeLists.txt or as one gtest executable.
