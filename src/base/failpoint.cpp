@@ -10,41 +10,52 @@
 namespace weir {
 namespace {
 
-struct KillOrder {
-  bool is_armed = false;
-  std::string name;
-  std::atomic<int> passages_left{1};
-
-  KillOrder() {
-    const char* text = std::getenv("WEIR_KILL_AT");
+/// A signal that the process sends to itself at one passage of one point.
+class SignalOrder {
+ public:
+  SignalOrder(const char* variable, int signal) : signal_(signal) {
+    const char* text = std::getenv(variable);
     if (text == nullptr || *text == '\0') {
       return;
     }
-    name = text;
-    const std::size_t colon = name.rfind(':');
+    name_ = text;
+    const std::size_t colon = name_.rfind(':');
     if (colon != std::string::npos) {
-      passages_left = std::atoi(name.c_str() + colon + 1);
-      name.resize(colon);
+      passages_left_ = std::atoi(name_.c_str() + colon + 1);
+      name_.resize(colon);
     }
-    is_armed = true;
+    is_armed_ = true;
   }
+
+  bool is_armed() const { return is_armed_; }
+  void pass(std::string_view name) {
+    if (is_armed_ && name == name_ && passages_left_.fetch_sub(1) == 1) {
+      ::kill(::getpid(), signal_);
+    }
+  }
+
+ private:
+  int signal_;
+  bool is_armed_ = false;
+  std::string name_;
+  std::atomic<int> passages_left_{1};
 };
 
-KillOrder& kill_order() {
-  static KillOrder order;
-  return order;
-}
+struct Orders {
+  SignalOrder kill{"WEIR_KILL_AT", SIGKILL};
+  SignalOrder stop{"WEIR_STOP_AT", SIGSTOP};
+  bool is_any_armed = kill.is_armed() || stop.is_armed();
+};
 
 }  // namespace
 
 void kill_point(std::string_view name) {
-  KillOrder& order = kill_order();
-  if (!order.is_armed || name != order.name) [[likely]] {
+  static Orders orders;
+  if (!orders.is_any_armed) [[likely]] {
     return;
   }
-  if (order.passages_left.fetch_sub(1) == 1) {
-    ::kill(::getpid(), SIGKILL);
-  }
+  orders.kill.pass(name);
+  orders.stop.pass(name);
 }
 
 }  // namespace weir
