@@ -159,6 +159,13 @@ bool Task::handle_mail() {
 }
 
 void Task::handle(TaskMessage& message) {
+  const bool is_of_enumerator = std::holds_alternative<TriggerBarrier>(message) ||
+                                std::holds_alternative<AddSplits>(message) ||
+                                std::holds_alternative<NoMoreSplits>(message);
+  if (is_of_enumerator && has_barrier()) {
+    behind_barrier_.push_back(std::move(message));
+    return;
+  }
   if (auto* trigger = std::get_if<TriggerBarrier>(&message)) {
     barriers_.push_back(trigger->barrier);
   } else if (auto* completed = std::get_if<CheckpointCompleted>(&message)) {
@@ -183,6 +190,14 @@ void Task::handle(TaskMessage& message) {
     }
   } else if (std::holds_alternative<NoMoreSplits>(message)) {
     source_->no_more_splits();
+  }
+}
+
+void Task::handle_behind_barrier() {
+  while (!behind_barrier_.empty() && !has_barrier()) {
+    TaskMessage message = std::move(behind_barrier_.front());
+    behind_barrier_.pop_front();
+    handle(message);
   }
 }
 
@@ -262,6 +277,7 @@ void Task::start_snapshot() {
   }
   snapshots_.push_back(std::move(snapshot));
   is_stopped_ = is_stopped_ || barrier.is_terminal;
+  handle_behind_barrier();
 }
 
 bool Task::serve_time() {

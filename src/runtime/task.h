@@ -53,6 +53,7 @@ class Task {
   bool run_once();
   bool handle_mail();
   void handle(TaskMessage& message);
+  void handle_behind_barrier();
   bool advance_snapshots();
   bool handle_barrier();
   void start_snapshot();
@@ -82,10 +83,12 @@ class Task {
   std::unique_ptr<OperatorChain> chain_;
   std::unique_ptr<SourceDriver> source_;
   std::optional<InputGate> gate_;
-  bool is_input_busy_ = false;  ///< the source said there is more
   bool is_stopped_ = false;     ///< a terminal barrier has passed
 
   std::deque<Barrier> barriers_;  ///< to be handled before any further input
+  /// What the enumerator sent behind a barrier that is not handled yet: in its snapshot of that
+  /// checkpoint these splits are its own still, so they must not be in the reader's.
+  std::deque<TaskMessage> behind_barrier_;
   bool are_operators_prepared_ = false;
   std::deque<std::unique_ptr<PendingSnapshot>> snapshots_;
 
