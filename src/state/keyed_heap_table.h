@@ -253,8 +253,10 @@ class KeyedHeapTable final : public HeapTable {
     }
     left.count = left_count;
     for (std::uint32_t n = 0; n < left_count; ++n) {
-      fetch_pair(lookup.places[left.keys[n] % kPlaces].slot + 2 * std::size_t{layout.stride},
-                 layout);
+      const std::byte* slot = lookup.places[left.keys[n] % kPlaces].slot;
+      // A key is not behind an empty slot.
+      const std::size_t distance = has_empty_slot(slot, layout) ? 0 : 2 * std::size_t{layout.stride};
+      fetch_pair(slot + distance, layout);
     }
   }
 
@@ -310,6 +312,12 @@ class KeyedHeapTable final : public HeapTable {
     return {slot + ((std::size_t{0} - is_second) & stride), is_first | is_second};
   }
 
+  /// Whether a probe that begins at this slot ends in its first pair.
+  static bool has_empty_slot(const std::byte* slot, const EntryLayout& layout) {
+    return (static_cast<int>(tag_of(slot) == kEmptyTag) |
+            static_cast<int>(tag_of(slot + layout.stride) == kEmptyTag)) != 0;
+  }
+
   /// The live entry of the key, or null.
   std::byte* lookup(Shard& shard, const void* key, std::uint32_t hash) {
     std::byte* entry = shard.home(hash, layout_);
@@ -346,8 +354,8 @@ class KeyedHeapTable final : public HeapTable {
   std::byte* upsert_slow(NamespaceShards& shards, Shard& shard, std::byte* slot, const void* key,
                          std::uint32_t hash) {
     std::byte* free_slot = nullptr;
-    if (compares_pairs_) {
-      // Most keys that are not in the first two slots are in the next two, or there is none left.
+    if (compares_pairs_ && !has_empty_slot(slot, layout_)) {
+      // Most keys that are not in the first two slots are in the next two.
       std::byte* next = slot + 2 * std::size_t{layout_.stride};
       next = next == shard.end(layout_) ? shard.slots : next;
       const PairMatch match = match_pair(next, layout_, key, hash);

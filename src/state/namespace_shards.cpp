@@ -1,6 +1,7 @@
 #include "state/namespace_shards.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "weir/check.h"
@@ -114,6 +115,49 @@ void NamespaceShards::move_all(Shard& from, std::byte* slots, std::uint32_t capa
   free_block(to.slots, to.capacity);
 }
 
+void NamespaceShards::grow_in_place(Shard& shard, std::uint32_t capacity) {
+  const std::size_t stride = layout_.stride;
+  const std::uint32_t old_capacity = shard.capacity;
+  const std::uint32_t live = shard.live;
+  std::byte* const slots =
+      grow_slots(shard.slots, old_capacity * stride, std::size_t{capacity} * stride);
+  shard = Shard();
+  attach_slots(shard, slots, capacity);
+  // From the last slot down: an entry's new place is mostly further up, where everything is in
+  // place already. The few that would go further down, or round the end, wait until the end.
+  std::vector<std::byte> waiting;
+  for (std::uint32_t i = old_capacity; i-- > 0;) {
+    std::byte* const entry = slots + i * stride;
+    if (tag_of(entry) == kEmptyTag) {
+      continue;
+    }
+    if (is_live_tag(tag_of(entry))) {
+      std::uint32_t to = slot_of_hash(hash_of(entry), capacity, layout_.group_mask);
+      if (to < i) {
+        to = capacity;
+      }
+      while (to < capacity && to != i && tag_of(slots + to * stride) != kEmptyTag) {
+        ++to;
+      }
+      if (to == i) {
+        continue;
+      }
+      if (to < capacity) {
+        layout_.move_entry(slots + to * stride, entry);
+      } else {
+        waiting.insert(waiting.end(), entry, entry + stride);
+      }
+    }
+    tag_of(entry) = kEmptyTag;
+  }
+  for (std::size_t at = 0; at < waiting.size(); at += stride) {
+    std::memcpy(first_empty_slot(shard, hash_of(waiting.data() + at), layout_),
+                waiting.data() + at, stride);
+  }
+  shard.used = live;
+  shard.live = live;
+}
+
 void NamespaceShards::split() {
   const std::uint32_t groups = key_groups_.count();
   auto shards = std::make_unique<Shard[]>(groups);
@@ -177,6 +221,11 @@ void NamespaceShards::make_room(Shard& shard) {
   const std::uint32_t capacity = is_mostly_live
                                      ? grown(shard.capacity, layout_.stride)
                                      : std::min(shard.capacity, 2 * capacity_for(shard.live));
+  if (layout_.is_plain && can_grow_slots(std::size_t{shard.capacity} * layout_.stride,
+                                         std::size_t{capacity} * layout_.stride)) {
+    grow_in_place(shard, capacity);
+    return;
+  }
   move_all(shard, allocate_block(capacity), capacity);
 }
 

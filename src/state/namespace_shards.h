@@ -59,6 +59,8 @@ class NamespaceShards {
   };
 
   void move_all(Shard& from, std::byte* slots, std::uint32_t capacity);
+  /// Grows a shard of plain entries whose block can grow.
+  void grow_in_place(Shard& shard, std::uint32_t capacity);
   void split();
   bool take_spare(Shard& shard);
   void clear(Spare& spare, std::uint32_t slots_max);

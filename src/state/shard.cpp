@@ -67,6 +67,21 @@ void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment) {
   }
 }
 
+bool can_grow_slots(std::size_t old_bytes, std::size_t new_bytes) {
+  return is_mapped(old_bytes) && new_bytes > old_bytes;
+}
+
+std::byte* grow_slots(std::byte* slots, std::size_t old_bytes, std::size_t new_bytes) {
+  std::byte* target = map_slots(new_bytes);
+  void* moved = ::mremap(slots, round_up(old_bytes, kPageBytes), round_up(new_bytes, kPageBytes),
+                         MREMAP_MAYMOVE | MREMAP_FIXED, target);
+  if (moved == MAP_FAILED) {
+    ::munmap(target, round_up(new_bytes, kPageBytes));
+    throw std::bad_alloc();
+  }
+  return target;
+}
+
 std::byte* Shard::empty_slots() {
   // What a probe may read before it looks at the tags: two slots and the two behind them, see
   // RawKey.

@@ -23,6 +23,11 @@ inline std::uint32_t slot_of_hash(std::uint32_t hash, std::uint32_t capacity,
 /// Memory for slots, zeroed. Large blocks are mapped and ask for huge pages.
 std::byte* allocate_slots(std::size_t bytes, std::size_t alignment);
 void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment);
+/// Whether a block can be resized from `old_bytes` to `new_bytes` without copying it.
+bool can_grow_slots(std::size_t old_bytes, std::size_t new_bytes);
+/// Makes a block larger by moving its pages: contents stay, at a new address, and what is added is
+/// zero. REQUIRES: can_grow_slots.
+std::byte* grow_slots(std::byte* slots, std::size_t old_bytes, std::size_t new_bytes);
 
 /// One open-addressing hash table with linear probing in one block of memory. A plain header:
 /// NamespaceShards owns the memory, HeapTable's probes read it.
