@@ -1,0 +1,360 @@
+#!/usr/bin/env python3
+"""weir's benchmarks, side by side with hand-written peers, in one run.
+
+  run.py [--quick] [--only NAME ...] [--blocks N] [--bin DIR]
+
+Variants of one benchmark alternate (A B B A, `--blocks` times), so that what else the machine does
+hits all of them; quoted are medians of the ratios of neighbours. CPU seconds are user + system of
+all threads, start and end of the process included. Variants whose outputs differ fail the run.
+
+Every single run is a line in build/bench-results.jsonl; the summary is a table on standard output
+and, after a whole run, the measured part of docs/performance.md. Benchmarks: see BENCHMARKS below.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "build" / "bench-results.jsonl"
+DOCS = ROOT / "docs" / "performance.md"
+BEGIN = "<!-- measured: written by bench/run.py -->"
+END = "<!-- /measured -->"
+
+
+class Failure(Exception):
+    pass
+
+
+class Skipped(Exception):
+    pass
+
+
+# ------------------------------------------------------------------------------------------- facts
+
+def machine():
+    model = "unknown processor"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    memory_kb = int(pathlib.Path("/proc/meminfo").read_text().split()[1])
+    return f"{os.cpu_count()} x {model}, {memory_kb / 1048576:.0f} GiB, Linux {platform.release()}"
+
+
+def commit():
+    def git(*words):
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True,
+                              check=False).stdout.strip()
+    dirty = "-dirty" if git("status", "--porcelain", "--untracked-files=no") else ""
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + dirty
+
+
+def stolen_seconds():
+    return int(pathlib.Path("/proc/stat").read_text().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
+# ------------------------------------------------------------------------------------------ runner
+
+class Bench:
+    """What all benchmarks of one run share."""
+
+    def __init__(self, options):
+        self.quick = options.quick
+        self.blocks = 1 if options.quick else options.blocks
+        self.bin = pathlib.Path(options.bin)
+        self.facts = {"machine": machine(), "commit": commit(),
+                      "date": datetime.datetime.now().isoformat(timespec="seconds")}
+        self.rows = []      # of the summary: (name, measured, target or None, is_met or None)
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="weir-bench-", dir=ROOT / "build"))
+        RESULTS.parent.mkdir(exist_ok=True)
+
+    def close(self):
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def run(self, benchmark, variant, command, record=True):
+        """Runs one program. Returns what it printed, with wall_s, cpu_s and rss_mb."""
+        program = self.bin / command[0]
+        if not program.is_file():
+            raise Failure(f"{program} is not built")
+        words = [str(program)] + [str(word) for word in command[1:]]
+        stolen = stolen_seconds()
+        with tempfile.TemporaryFile("w+") as errors:
+            started_ns = time.monotonic_ns()
+            process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True)
+            printed = process.stdout.read()
+            _, status, usage = os.wait4(process.pid, 0)
+            wall_s = (time.monotonic_ns() - started_ns) / 1e9
+            process.returncode = status
+            if status != 0:
+                errors.seek(0)
+                raise Failure(f"{shlex.join(words)}\nended with {status}:\n{errors.read()[-2000:]}")
+        result = json.loads(printed)
+        result.update(wall_s=round(wall_s, 4), cpu_user_s=round(usage.ru_utime, 4),
+                      cpu_sys_s=round(usage.ru_stime, 4),
+                      cpu_s=round(usage.ru_utime + usage.ru_stime, 4),
+                      rss_mb=usage.ru_maxrss // 1024, started_ns=started_ns)
+        if record:
+            line = {"benchmark": benchmark, "variant": variant, **self.facts,
+                    "command": shlex.join(words), **result,
+                    "load": os.getloadavg()[0], "steal_s": round(stolen_seconds() - stolen, 2)}
+            with RESULTS.open("a") as out:
+                out.write(json.dumps(line) + "\n")
+        return result
+
+    def interleave(self, benchmark, variants, prepare=None, check=None):
+        """Runs {name: command} A B .. B A. Returns {name: [result of each round]}."""
+        names = list(variants)
+        results = {name: [] for name in names}
+        for _ in range(self.blocks):
+            for name in names + names[::-1]:
+                command = variants[name]
+                if prepare is not None:
+                    command = prepare(name, command)
+                print(f"  {benchmark}: {name} ...", file=sys.stderr, flush=True)
+                results[name].append(self.run(benchmark, name, command))
+                if check is not None:
+                    results[name][-1].update(check(name))
+        return results
+
+    def add(self, name, measured, target=None, is_met=None):
+        self.rows.append((name, measured, target, is_met))
+
+
+def agree(benchmark, results):
+    """All outputs of all variants are the same multiset of rows."""
+    outputs = {(run["rows"], run["hash"]) for runs in results.values() for run in runs}
+    if len(outputs) != 1:
+        lines = [f"    {name}: {run['rows']} rows, hash {run['hash']}"
+                 for name, runs in results.items() for run in runs]
+        raise Failure(f"{benchmark}: the outputs differ:\n" + "\n".join(lines))
+
+
+def ratio(results, a, b, what="cpu_s"):
+    """Median over the rounds of a / b."""
+    return statistics.median(x[what] / y[what] for x, y in zip(results[a], results[b]))
+
+
+def median(results, name, what):
+    return statistics.median(run[what] for run in results[name])
+
+
+# -------------------------------------------------------------------------------------- benchmarks
+
+def window(bench, label, users, window_events, events, target):
+    """filter -> map -> key_by -> tumbling count, one core, against the hand-written loop; the same
+    with 1-second exactly-once checkpoints; the same with the default two threads."""
+    name = f"window-{label}"
+    if bench.quick:
+        events //= 10
+        window_events = min(window_events, events // 2)
+    workload = ["--users", users, "--window-events", window_events, "--events", events]
+    one = ["bench_window_weir", *workload, "-D", "weir.workers=1"]
+    directory = bench.scratch / "checkpoints"
+    checkpoints = ["-D", "execution.checkpointing.interval=1s",
+                   "-D", f"execution.checkpointing.dir={directory}"]
+    variants = {"hand": ["bench_window_hand", *workload], "weir": one,
+                "weir, checkpoints": one + checkpoints,
+                "weir, 2 threads": ["bench_window_weir", *workload, "-D", "weir.workers=2"]}
+
+    def prepare(_, command):
+        shutil.rmtree(directory, ignore_errors=True)  # or the job would be finished already
+        return command
+
+    results = bench.interleave(name, variants, prepare)
+    agree(name, results)
+    for variant in variants:
+        cpu, wall = median(results, variant, "cpu_s"), median(results, variant, "wall_s")
+        text = (f"{events / wall / 1e6:.1f} M events/s, {cpu / events * 1e9:.1f} ns CPU/event, "
+                f"{median(results, variant, 'rss_mb'):.0f} MB")
+        if variant == "weir, checkpoints":
+            last = results[variant][-1]
+            text += (f"; {last['checkpoints']} checkpoints, at most "
+                     f"{last['checkpoint_ms_max']} ms and {last['checkpoint_bytes_max'] / 1e6:.1f} MB")
+        bench.add(f"{label} keys, {variant}", text)
+    share = ratio(results, "hand", "weir")
+    bench.add(f"{label} keys: weir on one core / hand loop (CPU)", f"{share:.2f}", f">= {target}",
+              share >= target)
+    cost = ratio(results, "weir, checkpoints", "weir") - 1
+    slower = 1 - ratio(results, "weir", "weir, checkpoints", "wall_s")
+    bench.add(f"{label} keys: 1 s checkpoints, CPU", f"{100 * cost:+.1f} %", "<= 10 %", cost <= 0.10)
+    bench.add(f"{label} keys: 1 s checkpoints, throughput", f"{-100 * slower:+.1f} %", ">= -10 %",
+              slower <= 0.10)
+
+
+def cold_start(bench):
+    """exec to the first row at the sink: the window job with 1 K keys and small windows. Watermarks
+    every 20 ms, because with the default of 200 ms nothing else would be measured."""
+    command = ["bench_window_weir", "--users", 1000, "--window-events", 4096, "--events", 2_000_000,
+               "-D", "pipeline.auto-watermark-interval=20ms"]
+    times = []
+    for _ in range(5 if bench.quick else 15):
+        result = bench.run("cold-start", "weir", command)
+        times.append((result["first_row_ns"] - result["started_ns"]) / 1e6)
+    middle = statistics.median(times)
+    bench.add("cold start: exec to first row", f"{middle:.0f} ms (of {len(times)}: {min(times):.0f} "
+              f"to {max(times):.0f})", "< 100 ms", middle < 100)
+
+
+def memory(bench):
+    """Resident memory per key of 8 bytes with 16 bytes of state, end minus beginning of the input."""
+    for label, keys in (("1M", 1_000_000), ("10M", 10_000_000)):
+        if bench.quick and keys > 1_000_000:
+            continue
+        result = bench.run("memory", label, ["bench_state_memory", "--keys", keys,
+                                             "-D", "weir.workers=1"])
+        per_key = (result["after_bytes"] - result["before_bytes"]) / keys
+        bench.add(f"memory per key, {label} keys, 16 B of state", f"{per_key:.1f} B", "<= 60 B",
+                  per_key <= 60)
+
+
+def kafka(bench):
+    """Kafka to Kafka exactly once (transactions, 1 s checkpoints) against librdkafka alone: a bare
+    consume-and-produce loop, and one with a transaction per second. One broker, 4 partitions."""
+    if not (bench.bin / "bench_kafka_weir").is_file():
+        raise Skipped("the Kafka connector is not built")
+    sys.path.insert(0, str(ROOT / "tools" / "servers"))
+    from kafka import Broker, KafkaError
+    try:
+        broker = Broker.start(bench.scratch / "kafka", owner=os.getpid())
+    except KafkaError as error:
+        raise Skipped(f"no broker: {error}") from None
+    try:
+        kafka_on(bench, broker)
+    finally:
+        broker.stop()
+
+
+def kafka_on(bench, broker):
+    messages = 200_000 if bench.quick else 3_000_000
+    at = ["--bootstrap", broker.bootstrap]
+    broker.create_topic("input", partitions=4)
+    bench.run("kafka", "fill", ["bench_kafka_hand", "--mode", "fill", *at, "--to", "input",
+                                "--messages", messages, "--bytes", 100], record=False)
+    expected = bench.run("kafka", "count", ["bench_kafka_hand", "--mode", "count", *at, "--from",
+                                            "input"], record=False)
+    settings = ["--linger-ms", 5, "--batch-bytes", 524288]
+    directory = bench.scratch / "kafka-checkpoints"
+    copy = [*at, "--from", "input", *settings]
+    variants = {
+        "librdkafka": ["bench_kafka_hand", "--mode", "copy", *copy],
+        "librdkafka, transactional": ["bench_kafka_hand", "--mode", "copy-transactional", *copy],
+        "weir": ["bench_kafka_weir", *copy, "-D", "execution.checkpointing.interval=1s",
+                 "-D", f"execution.checkpointing.dir={directory}"],
+    }
+    rounds = [0]
+
+    def prepare(_, command):
+        shutil.rmtree(directory, ignore_errors=True)
+        rounds[0] += 1
+        broker.create_topic(f"output-{rounds[0]}", partitions=4)
+        return command + ["--to", f"output-{rounds[0]}"] + (
+            ["-D", f"weir.job-id=bench-{rounds[0]}"] if "weir" in command[0] else [])
+
+    def check(name):
+        topic = f"output-{rounds[0]}"
+        seen = bench.run("kafka", "count", ["bench_kafka_hand", "--mode", "count", *at, "--from",
+                                            topic], record=False)
+        broker.delete_topic(topic)
+        if (seen["rows"], seen["hash"]) != (expected["rows"], expected["hash"]):
+            raise Failure(f"kafka: {name} wrote {seen['rows']} rows instead of {expected['rows']}, "
+                          "or others")
+        return {}
+
+    results = bench.interleave("kafka", variants, prepare, check)
+    for variant in variants:
+        cpu, wall = median(results, variant, "cpu_s"), median(results, variant, "wall_s")
+        bench.add(f"kafka, {variant}", f"{messages / wall / 1e3:.0f} K messages/s, "
+                  f"{cpu / messages * 1e9:.0f} ns CPU/message, "
+                  f"{median(results, variant, 'rss_mb'):.0f} MB")
+    bare = ratio(results, "librdkafka", "weir", "wall_s")
+    bench.add("kafka: weir / bare loop (throughput)", f"{bare:.2f}", ">= 0.6", bare >= 0.6)
+    bench.add("kafka: weir / bare loop (CPU)",
+              f"{ratio(results, 'librdkafka', 'weir'):.2f}")
+    bench.add("kafka: weir / transactional loop (throughput)",
+              f"{ratio(results, 'librdkafka, transactional', 'weir', 'wall_s'):.2f}")
+    bench.add("kafka: weir / transactional loop (CPU)",
+              f"{ratio(results, 'librdkafka, transactional', 'weir'):.2f}")
+
+
+# Each window sees every key several times (10M keys: 3.5 times), and a run several windows.
+BENCHMARKS = {
+    "window-1k": lambda bench: window(bench, "1K", 1000, 1 << 20, 400_000_000, 0.4),
+    "window-100k": lambda bench: window(bench, "100K", 100_000, 1 << 22, 300_000_000, 0.4),
+    "window-10m": lambda bench: window(bench, "10M", 10_000_000, 40_000_000, 120_000_000, 0.5),
+    "cold-start": cold_start,
+    "memory": memory,
+    "kafka": kafka,
+}
+
+
+# ----------------------------------------------------------------------------------------- summary
+
+def print_table(rows):
+    width = max(len(row[0]) for row in rows)
+    print()
+    for name, measured, target, is_met in rows:
+        verdict = "" if target is None else f"   target {target}: {'met' if is_met else 'MISSED'}"
+        print(f"{name:<{width}}  {measured}{verdict}")
+
+
+def write_docs(bench, command):
+    """Replaces the measured part of docs/performance.md."""
+    text = DOCS.read_text()
+    if BEGIN not in text or END not in text:
+        print(f"{DOCS} has no measured part to fill in", file=sys.stderr)
+        return
+    lines = [BEGIN, "", f"Measured {bench.facts['date']} at commit {bench.facts['commit']} on "
+             f"{bench.facts['machine']}, with `{command}`.", "",
+             "| what | measured | target | |", "|---|---|---|---|"]
+    for name, measured, target, is_met in bench.rows:
+        verdict = "" if target is None else ("met" if is_met else "**missed**")
+        lines.append(f"| {name} | {measured} | {target or ''} | {verdict} |")
+    head, rest = text.split(BEGIN, 1)
+    DOCS.write_text(head + "\n".join(lines + ["", END]) + rest.split(END, 1)[1])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--quick", action="store_true", help="a smoke test of all, under 2 minutes")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME",
+                        help="one of: " + ", ".join(BENCHMARKS) + " (may be repeated)")
+    parser.add_argument("--blocks", type=int, default=2, help="A B B A blocks (default 2)")
+    parser.add_argument("--bin", default=ROOT / "build" / "release" / "bin", help="the programs")
+    options = parser.parse_args()
+    for name in options.only:
+        if name not in BENCHMARKS:
+            parser.error(f"--only {name}: there are {', '.join(BENCHMARKS)}")
+    bench = Bench(options)
+    started = time.monotonic()
+    try:
+        for name in options.only or BENCHMARKS:
+            try:
+                BENCHMARKS[name](bench)
+            except Skipped as reason:
+                bench.add(name, f"skipped: {reason}")
+    except Failure as failure:
+        print(f"bench: {failure}", file=sys.stderr)
+        return 1
+    finally:
+        bench.close()
+    print(f"{bench.facts['machine']}; commit {bench.facts['commit']}; {bench.facts['date']}; "
+          f"{time.monotonic() - started:.0f} s")
+    print_table(bench.rows)
+    if not options.quick and not options.only:
+        write_docs(bench, "./run bench" + "".join(" " + word for word in sys.argv[1:]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
