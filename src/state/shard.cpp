@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
 constexpr std::size_t kCacheLineBytes = 64;
 constexpr std::size_t kPageBytes = 4096;
+/// Freed blocks of this size give their pages back at once.
+constexpr std::size_t kReturnedBytesMin = std::size_t{64} << 10;
 
 std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
 
@@ -63,6 +65,13 @@ void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment) {
   if (is_mapped(bytes)) {
     WEIR_CHECK(::munmap(slots, round_up(bytes, kPageBytes)) == 0);
   } else {
+    if (bytes >= kReturnedBytesMin) {
+      // A table that grows leaves such blocks behind, and the allocator would keep the pages for
+      // seconds.
+      const std::uintptr_t begin = round_up(reinterpret_cast<std::uintptr_t>(slots), kPageBytes);
+      const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(slots + bytes) & ~(kPageBytes - 1);
+      ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
     ::operator delete(slots, heap_alignment(bytes, alignment));
   }
 }
