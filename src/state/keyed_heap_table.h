@@ -215,7 +215,9 @@ class KeyedHeapTable final : public HeapTable {
   /// Two slots lie in one cache line only if their size divides it.
   static void fetch_pair(const std::byte* slot, const EntryLayout& layout) {
     __builtin_prefetch(slot, 1);
-    __builtin_prefetch(slot + 2 * std::size_t{layout.stride} - 1, 1);
+    // As a number: a place that nothing was put in yet is null, which has no second slot.
+    const auto last = reinterpret_cast<std::uintptr_t>(slot) + 2 * std::size_t{layout.stride} - 1;
+    __builtin_prefetch(reinterpret_cast<const void*>(last), 1);
   }
 
   /// Looks up the keys of a block, beginning at `begin`, in the first two slots of their
