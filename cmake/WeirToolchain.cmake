@@ -87,6 +87,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(weir_warnings INTERFACE
     -Wno-restrict -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overflow
     -Wno-stringop-overread -Wno-free-nonheap-object -Wno-dangling-pointer)
+else()
+  # Clang blames users of std::stable_sort for what libstdc++ 12 deprecated inside it.
+  target_compile_options(weir_warnings INTERFACE -Wno-deprecated-declarations)
 endif()
 if(WEIR_WERROR)
   target_compile_options(weir_warnings INTERFACE -Werror)
