@@ -22,7 +22,6 @@ struct Event {
 struct NamedEvent {
   std::string key;
   std::int64_t id = 0;
-  friend auto operator<=>(const NamedEvent&, const NamedEvent&) = default;
 };
 
 /// The sorted ids of all records.

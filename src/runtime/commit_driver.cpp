@@ -129,10 +129,12 @@ void CommitDriver::abort_orphans(const std::string& sink_uid) {
       own.push_back(committable);
     }
   }
-  lane.strand->run([this, &lane, sink_uid, own = std::move(own)] {
+  // Copied here: the strands of several sinks run at the same time.
+  lane.strand->run([this, &lane, sink_uid, own = std::move(own),
+                    states = restored_writer_states_[sink_uid]] {
     Status status;
     try {
-      status = lane.committer->abort_orphans(restored_writer_states_[sink_uid], own);
+      status = lane.committer->abort_orphans(states, own);
     } catch (const std::exception& exception) {
       status = Error{ErrorCode::kInternal, std::string("committer threw: ") + exception.what()};
     }

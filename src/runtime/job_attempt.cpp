@@ -47,7 +47,9 @@ JobAttempt::~JobAttempt() {
   // Order matters: nobody steps tasks, then nothing runs on I/O threads that refers to them, then
   // they go; what their end still hands to I/O threads is waited for as well.
   inbox_.close();
-  workers_.reset();
+  if (workers_ != nullptr) {
+    workers_->stop();  // its signals live on: whoever posts to a task still wakes it
+  }
   services_.io->wait_idle();
   tasks_.clear();
   services_.io->wait_idle();

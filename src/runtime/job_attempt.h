@@ -95,7 +95,6 @@ class JobAttempt final : public TaskListener {
   std::unique_ptr<WorkerPool> workers_;
 
   std::optional<Error> failure_;
-  bool are_commits_restored_ = false;
   std::size_t running_ = 0;
   bool is_stop_under_way_ = false;
   std::optional<CheckpointId> terminal_;

@@ -83,7 +83,7 @@ OperatorChain::Node::~Node() = default;
 OperatorChain::OperatorChain(const PlanVertex& vertex, int subtask,
                              const TaskEnvironment& environment, std::vector<EdgeRef> edges,
                              std::function<void()> wake)
-    : vertex_(vertex), environment_(environment), edges_(std::move(edges)) {
+    : environment_(environment), edges_(std::move(edges)) {
   for (const PlanOperator& plan : vertex.operators) {
     auto node = std::make_unique<Node>(SubtaskInfo{
         environment.job_name, plan.name, plan.uid, subtask, vertex.parallelism,

@@ -73,7 +73,6 @@ class OperatorChain {
   template <class F>
   void guarded(const Node& node, F&& work);
 
-  const PlanVertex& vertex_;
   const TaskEnvironment& environment_;
   std::vector<EdgeRef> edges_;
   std::vector<std::unique_ptr<Node>> nodes_;
