@@ -165,6 +165,7 @@ class Planner {
       vertex.id = planned.vertex;
       vertex.parallelism = planned.parallelism;
       vertex.max_parallelism = node.max_parallelism.value_or(options_.max_parallelism);
+      vertex.is_max_parallelism_explicit = node.max_parallelism.has_value();
       plan_.vertices.push_back(std::move(vertex));
     }
     PlanVertex& vertex = plan_.vertices[static_cast<std::size_t>(planned.vertex)];

@@ -42,6 +42,7 @@ struct PlanVertex {
   std::string name;
   int parallelism = 1;
   int max_parallelism = kDefaultMaxParallelism;
+  bool is_max_parallelism_explicit = false;  ///< set_max_parallelism() on the operator itself
   std::vector<PlanOperator> operators;  ///< 0 = head; each one after its producer
   std::vector<int> input_edges;
 };

@@ -144,10 +144,11 @@ Status JobRunner::check_restore(const checkpoint::Manifest& manifest) {
       operators.push_back({op.uid, op.name});
       for (const checkpoint::OperatorSnapshot& snapshot : manifest.operators) {
         if (snapshot.uid == op.uid && op.has_keyed_state) {
+          const bool is_explicit =
+              options_.is_max_parallelism_explicit || vertex.is_max_parallelism_explicit;
           WEIR_ASSIGN(vertex.max_parallelism,
                       checkpoint::resolve_max_parallelism(snapshot, vertex.max_parallelism,
-                                                          options_.is_max_parallelism_explicit,
-                                                          vertex.parallelism));
+                                                          is_explicit, vertex.parallelism));
         }
       }
     }
@@ -186,6 +187,8 @@ Result<JobAttempt::Outcome> JobRunner::run_attempt() {
                   });
   JobAttempt::Outcome outcome = running->run();
   report(status_.phase, &*running);
+  completed_before_ = status_.checkpoints_completed;
+  failed_before_ = status_.checkpoints_failed;
   return outcome;
 }
 
@@ -234,7 +237,13 @@ void JobRunner::report(JobPhase phase, const JobAttempt* attempt) {
     }
   }
   if (attempt != nullptr) {
+    const CheckpointId last_checkpoint = status_.last_checkpoint;
+    status_.checkpoints_completed = 0;  // describe() leaves alone what has not begun yet
+    status_.checkpoints_failed = 0;
     attempt->describe(status_);
+    status_.checkpoints_completed += completed_before_;
+    status_.checkpoints_failed += failed_before_;
+    status_.last_checkpoint = std::max(status_.last_checkpoint, last_checkpoint);
   }
   options_.listener(status_);
 }

@@ -41,6 +41,9 @@ class JobRunner {
   FileSystem* files_ = nullptr;
   std::unique_ptr<checkpoint::CheckpointStore> store_;
   JobStatus status_;
+  /// Checkpoints of the attempts before the present one.
+  std::int64_t completed_before_ = 0;
+  std::int64_t failed_before_ = 0;
   int restart_count_ = 0;
 };
 

@@ -116,6 +116,29 @@ TEST_F(RecoveryTest, AMaximumParallelismOtherThanTheStoredOneIsRefused) {
   EXPECT_THAT(result.error().message, AllOf(HasSubstr("64"), HasSubstr("128")));
 }
 
+TEST_F(RecoveryTest, SoIsAnOperatorsOwnMaximumParallelism) {
+  const auto run_with = [&](int max_parallelism, const Bomb& bomb) {
+    Environment environment(configuration());
+    events(environment)
+        .map(bomb)
+        .uid("bomb")
+        .key_by(&Event::key)
+        .process(CountPerKey())
+        .uid("count")
+        .set_max_parallelism(max_parallelism)
+        .sink_to(std::make_shared<MemorySink<Counted>>(counts_))
+        .uid("counts");
+    return environment.execute("recovery");
+  };
+  expect_state(run_with(64, Bomb::stopping(400)), JobState::kSuspended);
+  const auto refused = run_with(32, dud());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, AllOf(HasSubstr("64"), HasSubstr("32")));
+  // A value that was not set gives way to the stored one.
+  expect_state(run_counts(configuration(), dud()), JobState::kFinished);
+  EXPECT_EQ(counts_->rows(), expected_counts(source_));
+}
+
 TEST_F(RecoveryTest, AParallelismAboveTheStoredMaximumIsRefused) {
   Configuration settings = configuration(2);
   settings.set(options::kMaxParallelism, 2);

@@ -69,6 +69,16 @@ TEST_F(RecoveryTest, ACommitWhoseReplyIsLostIsRepeatedAndHappensOnce) {
   EXPECT_EQ(counts_->rows(), expected_counts(source_));
 }
 
+TEST_F(RecoveryTest, AtLeastOnceLosesNothing) {
+  Configuration settings = configuration();
+  settings.set(options::kCheckpointMode, CheckpointingMode::kAtLeastOnce);
+  expect_state(run_counts(settings, Bomb::throwing(700)), JobState::kFinished);
+  const std::vector<Counted> rows = counts_->rows();
+  for (const Counted& expected : expected_counts(source_)) {
+    EXPECT_TRUE(std::binary_search(rows.begin(), rows.end(), expected));
+  }
+}
+
 class ThrowingKey {
  public:
   explicit ThrowingKey(Bomb bomb) : bomb_(std::move(bomb)) {}
@@ -252,6 +262,8 @@ TEST_F(RecoveryTest, AListenerSeesTheJobFromItsStartToItsEnd) {
   std::vector<JobPhase> phases;
   JobStatus last;
   environment.set_listener([&](const JobStatus& status) {
+    EXPECT_GE(status.checkpoints_completed, last.checkpoints_completed);  // also over the restart
+    EXPECT_GE(status.last_checkpoint, last.last_checkpoint);
     if (phases.empty() || phases.back() != status.phase) {
       phases.push_back(status.phase);
     }
