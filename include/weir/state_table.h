@@ -74,6 +74,16 @@ class StateTable {
   using RunVisitor = std::function<void(std::size_t count, const void* const* keys,
                                         const std::uint32_t* hashes, const void* const* values)>;
   virtual void for_each_run(StateNamespace ns, const RunVisitor& visit) = 0;
+  /// Where a scan stands; default-constructed: at the beginning.
+  struct ScanPosition {
+    std::uint32_t part = 0;
+    std::uint32_t entry = 0;
+  };
+  /// for_each_run in portions: visits about `entries_max` entries and moves `position` behind them.
+  /// False when no entry is left. Visits every entry once, if none of this namespace is created or
+  /// erased before the last portion.
+  virtual bool scan(StateNamespace ns, ScanPosition& position, std::size_t entries_max,
+                    const RunVisitor& visit) = 0;
   /// Forgets all entries of a namespace, in a time that does not depend on their number.
   virtual void drop_namespace(StateNamespace ns) = 0;
 };

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "operators/merge_table.h"
 
@@ -38,8 +39,24 @@ std::string problem_of(const SlidingWindowSpec& windows, DurationMs allowed_late
 namespace operators {
 namespace {
 
+/// Entries that one call emits, and between two looks at whether the output is full.
+constexpr std::size_t kEntriesPerCall = 32 * 1024;
+constexpr std::size_t kEntriesPerPortion = 2048;
+
 constexpr TimestampMs saturating_add(TimestampMs a, TimestampMs b) {
   return a > kMaxTimestamp - b ? kMaxTimestamp : a + b;
+}
+
+/// Earliest and latest event time. Written so that it is vectorized, as std::minmax_element is not.
+std::pair<TimestampMs, TimestampMs> time_range(const Batch& batch) {
+  const TimestampMs* const times = batch.timestamps();
+  TimestampMs first = kMaxTimestamp;
+  TimestampMs last = kMinTimestamp;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    first = std::min(first, times[i]);
+    last = std::max(last, times[i]);
+  }
+  return {first, last};
 }
 
 }  // namespace
@@ -74,11 +91,10 @@ void WindowOperator::restore_watermarks(const std::vector<TimestampMs>& per_key_
 }
 
 Status WindowOperator::process_batch(BatchPtr batch, int /*input*/) {
-  const auto [first, last] =
-      std::minmax_element(batch->timestamps(), batch->timestamps() + batch->size());
-  WEIR_TRY(check_times(*first, *last));
+  const auto [first, last] = time_range(*batch);
+  WEIR_TRY(check_times(first, last));
   const KeyColumn column = spec_.keys->keys(*batch, *scratch_);
-  if (!add_whole_batch(*batch, column, *first, *last)) {
+  if (!add_whole_batch(*batch, column, first, last)) {
     add_by_slice(*batch, column);
   }
   flush_results();
@@ -294,13 +310,16 @@ Status WindowOperator::process_watermark(TimestampMs watermark) {
 }
 
 Status WindowOperator::resume() {
+  std::size_t entries_left = kEntriesPerCall;
   while (!window_ends_.empty() && *window_ends_.begin() - 1 <= watermark_) {
-    if (context_->output().is_full()) {
+    if (entries_left == 0 || context_->output().is_full()) {
       return {};
     }
-    fire(*window_ends_.begin());
+    const bool is_whole = fire(*window_ends_.begin(), entries_left);
     WEIR_TRY(context_->keyed_state().status());
-    window_ends_.erase(window_ends_.begin());
+    if (is_whole) {
+      window_ends_.erase(window_ends_.begin());
+    }
   }
   drop_expired_slices();
   if (watermark_ >= floor_max_) {
@@ -311,17 +330,28 @@ Status WindowOperator::resume() {
   return context_->keyed_state().status();
 }
 
-void WindowOperator::fire(TimestampMs window_end) {
-  if (slices_of_.is_single_slice()) {
-    table_->for_each_run(window_end, [&](std::size_t count, const void* const* keys,
-                                         const std::uint32_t* hashes,
-                                         const void* const* accumulators) {
-      emit(slices_of_.window(window_end), count, keys, hashes, accumulators);
-    });
-  } else {
+bool WindowOperator::fire(TimestampMs window_end, std::size_t& entries_left) {
+  if (!slices_of_.is_single_slice()) {
     fire_merged(window_end);
+    flush_results();
+    return true;
+  }
+  bool has_more = true;
+  while (has_more && entries_left > 0 && !context_->output().is_full()) {
+    const std::size_t portion = std::min(entries_left, kEntriesPerPortion);
+    entries_left -= portion;
+    has_more = table_->scan(window_end, scan_, portion,
+                            [&](std::size_t count, const void* const* keys,
+                                const std::uint32_t* hashes, const void* const* accumulators) {
+                              emit(slices_of_.window(window_end), count, keys, hashes,
+                                   accumulators);
+                            });
   }
   flush_results();
+  if (!has_more) {
+    scan_ = {};
+  }
+  return !has_more;
 }
 
 void WindowOperator::fire_merged(TimestampMs window_end) {

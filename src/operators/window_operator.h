@@ -13,6 +13,9 @@ namespace weir::operators {
 ///
 /// Invariants: window_ends_ holds exactly the windows after the watermark that have a non-empty
 /// slice; slices_ exactly the slices that have not been dropped.
+///
+/// A call emits a bounded number of results: what is left of the windows that are due waits for
+/// resume(), and nothing else happens to the state before that.
 class WindowOperator final : public Operator {
  public:
   explicit WindowOperator(const WindowOperatorSpec& spec);
@@ -49,7 +52,9 @@ class WindowOperator final : public Operator {
   TimestampMs watermark_of(std::uint32_t hash) const;
   TimestampMs cleanup_time(TimestampMs slice_end) const;
 
-  void fire(TimestampMs window_end);
+  /// Emits a window, about `entries_left` entries at most, which it counts down. False if there is
+  /// more of it. A window of several slices is emitted whole: merging holds its results anyway.
+  bool fire(TimestampMs window_end, std::size_t& entries_left);
   void fire_merged(TimestampMs window_end);
   void emit(const TimeWindow& window, std::size_t count, const void* const* keys,
             const std::uint32_t* hashes, const void* const* accumulators);
@@ -74,6 +79,7 @@ class WindowOperator final : public Operator {
   std::set<TimestampMs> slices_;
   TimestampMs last_noted_slice_ = kMinTimestamp;
   bool is_firing_ = false;
+  StateTable::ScanPosition scan_;  ///< in the window that is being emitted
 
   BatchPtr results_;
   BatchPtr late_;

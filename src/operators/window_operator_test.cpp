@@ -266,6 +266,52 @@ TEST_F(WindowOperatorTest, StopsFiringWhileItsOutputIsFullAndGoesOnLater) {
   EXPECT_EQ(harness->out().take<Pane<std::int64_t>>().size(), 3U);
 }
 
+TEST_F(WindowOperatorTest, ABigWindowLeavesInPortionsAndEveryKeyOnce) {
+  constexpr std::int64_t kKeys = 100'000;
+  auto harness = make({.size = 10, .slide = 10});
+  harness->open();
+  std::vector<Emitted<Event>> records;
+  for (std::int64_t key = 0; key < kKeys; ++key) {
+    records.push_back({{key, key}, 5});
+  }
+  feed(*harness, std::move(records));
+  harness->out().set_room(3);
+  ASSERT_TRUE(harness->op().process_watermark(9).ok());
+  std::vector<Model::Result> results;
+  std::size_t calls = 1;
+  for (;; ++calls) {
+    const std::vector<Model::Result> portion = take_sorted(*harness);
+    // No more than a few batches beyond a full output.
+    EXPECT_LE(portion.size(), 8192U);
+    results.insert(results.end(), portion.begin(), portion.end());
+    if (!harness->op().is_busy()) {
+      break;
+    }
+    harness->out().make_room();
+    ASSERT_TRUE(harness->op().resume().ok());
+  }
+  EXPECT_GT(calls, 10U);
+  std::sort(results.begin(), results.end());
+  ASSERT_EQ(results.size(), static_cast<std::size_t>(kKeys));
+  for (std::int64_t key = 0; key < kKeys; ++key) {
+    ASSERT_EQ(results[static_cast<std::size_t>(key)], (Model::Result{{key, 0, {key}}, 9}));
+  }
+  EXPECT_EQ(harness->backend().entry_count(), 0U);
+}
+
+TEST_F(WindowOperatorTest, ACallEmitsABoundedNumberOfResultsEvenIfThereIsRoom) {
+  auto harness = make({.size = 10, .slide = 10});
+  harness->open();
+  std::vector<Emitted<Event>> records;
+  for (std::int64_t key = 0; key < 100'000; ++key) {
+    records.push_back({{key, key}, 5});
+  }
+  feed(*harness, std::move(records));
+  ASSERT_TRUE(harness->op().process_watermark(kMaxTimestamp).ok());
+  EXPECT_TRUE(harness->op().is_busy());
+  EXPECT_LE(harness->out().take<Pane<std::int64_t>>().size(), 40'000U);
+}
+
 TEST_F(WindowOperatorTest, ARecordWithoutEventTimeIsAnErrorThatSaysSo) {
   auto harness = make({.size = 10, .slide = 10});
   harness->open();

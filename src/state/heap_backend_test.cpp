@@ -76,6 +76,36 @@ TEST(HeapBackend, TakesAtMost60BytesPerKeyOf8WithAValueOf16) {
   }
 }
 
+TEST(HeapBackend, AScanInPortionsVisitsEveryEntryOnce) {
+  for (const std::uint32_t split_entries : {0U, 1000U}) {
+    HeapBackend backend({"scan", 128, {0, 127}, split_entries});
+    StateTable* table = value_or_fail(backend.open_table(describe<std::uint64_t, Sum>("sums")));
+    constexpr std::uint64_t kKeys = 10'000;
+    fill(*table, 1, 0, kKeys);
+    std::vector<int> visits(kKeys);
+    StateTable::ScanPosition position;
+    std::size_t portions = 0;
+    bool has_more = true;
+    while (has_more) {
+      std::size_t entries = 0;
+      has_more = table->scan(1, position, 700,
+                             [&](std::size_t count, const void* const* keys, const std::uint32_t*,
+                                 const void* const*) {
+                               entries += count;
+                               for (std::size_t i = 0; i < count; ++i) {
+                                 ++visits[*static_cast<const std::uint64_t*>(keys[i])];
+                               }
+                             });
+      EXPECT_LE(entries, 1000U);
+      ++portions;
+    }
+    EXPECT_GE(portions, 10U);
+    EXPECT_EQ(visits, std::vector<int>(kKeys, 1));
+    StateTable::ScanPosition nowhere;
+    EXPECT_FALSE(table->scan(2, nowhere, 700, [](auto...) { FAIL(); }));
+  }
+}
+
 TEST(HeapBackend, ManyNamespacesOfOneKeyAreCheap) {
   HeapBackend backend({"windows", 128, {0, 127}});
   StateTable* table = value_or_fail(backend.open_table(describe<std::uint64_t, Sum>("sums")));

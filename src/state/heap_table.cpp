@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <string>
 #include <utility>
@@ -181,35 +182,47 @@ void HeapTable::for_each(StateNamespace ns, const Visitor& visit) {
 }
 
 void HeapTable::for_each_run(StateNamespace ns, const RunVisitor& visit) {
+  ScanPosition position;
+  scan(ns, position, std::numeric_limits<std::size_t>::max(), visit);
+}
+
+bool HeapTable::scan(StateNamespace ns, ScanPosition& position, std::size_t entries_max,
+                     const RunVisitor& visit) {
   NamespaceShards* shards = find_namespace(ns);
   if (shards == nullptr) {
-    return;
+    return false;
   }
   const void* keys[kRunEntries];
   const void* values[kRunEntries];
   std::uint32_t hashes[kRunEntries];
   std::size_t count = 0;
-  for (std::uint32_t s = 0; s < shards->count(); ++s) {
-    const Shard& shard = (*shards)[s];
-    const std::byte* entry = shard.slots;
-    // Not one slot behind the last live entry is looked at, and none of a shard without any.
-    for (std::uint32_t left = shard.live; left > 0; entry += layout_.stride) {
+  const std::size_t stride = layout_.stride;
+  for (; position.part < shards->count(); ++position.part, position.entry = 0) {
+    const Shard& shard = (*shards)[position.part];
+    const std::uint32_t end = shard.live == 0 ? 0 : shard.capacity;
+    const std::byte* entry = shard.slots + position.entry * stride;
+    for (; position.entry < end; ++position.entry, entry += stride) {
       if (!is_live_tag(tag_of(entry))) {
         continue;
       }
-      --left;
+      if (count == kRunEntries) {
+        visit(count, keys, hashes, values);
+        entries_max -= std::min(entries_max, count);
+        count = 0;
+        if (entries_max == 0) {
+          return true;
+        }
+      }
       keys[count] = entry + layout_.key_offset;
       values[count] = entry + layout_.value_offset;
       hashes[count] = hash_of(entry);
-      if (++count == kRunEntries) {
-        visit(count, keys, hashes, values);
-        count = 0;
-      }
+      ++count;
     }
   }
   if (count != 0) {
     visit(count, keys, hashes, values);
   }
+  return false;
 }
 
 // --- Entries -----------------------------------------------------------------------------------

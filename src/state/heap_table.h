@@ -51,6 +51,8 @@ class HeapTable : public StateTable {
   std::size_t size(StateNamespace ns) const override;
   void for_each(StateNamespace ns, const Visitor& visit) override;
   void for_each_run(StateNamespace ns, const RunVisitor& visit) override;
+  bool scan(StateNamespace ns, ScanPosition& position, std::size_t entries_max,
+            const RunVisitor& visit) override;
   void drop_namespace(StateNamespace ns) override;
 
   const StateTableDescriptor& descriptor() const { return descriptor_; }
