@@ -46,9 +46,10 @@ class TypedKeySelector final : public KeySelector {
   const TypeOps& key_type() const override { return type_ops<K>(); }
 
   void hash(Batch& batch) const override {
-    const auto records = std::as_const(batch).template records<T>();
+    const std::size_t size = batch.size();
+    const T* const records = std::as_const(batch).template records<T>().data();
     std::uint32_t* const hashes = batch.key_hashes();
-    for (std::size_t i = 0; i < records.size(); ++i) {
+    for (std::size_t i = 0; i < size; ++i) {
       hashes[i] = key_hash(static_cast<const K&>(std::invoke(function_, records[i])));
     }
     batch.set_keyed(true);

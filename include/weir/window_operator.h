@@ -59,7 +59,7 @@ class TypedWindowFunctions final : public WindowFunctions {
 
   void add(const Batch& batch, const std::uint32_t* rows, std::size_t count,
            void* const* accumulators) const override {
-    const auto records = batch.records<T>();
+    const T* const records = batch.records<T>().data();
     if (rows == nullptr) {
       for (std::size_t i = 0; i < count; ++i) {
         aggregate_.add(*static_cast<Accumulator*>(accumulators[i]), records[i]);

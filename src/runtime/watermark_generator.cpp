@@ -9,9 +9,11 @@ class BoundedOutOfOrderness final : public WatermarkGenerator {
  public:
   explicit BoundedOutOfOrderness(DurationMs bound) : bound_(bound.count()) {}
   void on_events(std::span<const TimestampMs> timestamps) override {
+    TimestampMs highest = highest_;  // not the member, which the timestamps might overlap
     for (const TimestampMs timestamp : timestamps) {
-      highest_ = std::max(highest_, timestamp);
+      highest = std::max(highest, timestamp);
     }
+    highest_ = highest;
   }
   TimestampMs current_watermark() override {
     return highest_ < kMinTimestamp + bound_ + 1 ? kMinTimestamp : highest_ - bound_ - 1;
