@@ -236,7 +236,7 @@ void HeapTable::construct(std::byte* slot, const void* key) {
     key_ops.copy_construct(slot + layout_.key_offset, key);
   }
   if (value_ops.is_trivially_copyable) {
-    std::memcpy(slot + layout_.value_offset, value_image_at_, value_ops.size);
+    init_value(slot + layout_.value_offset);
     return;
   }
   try {

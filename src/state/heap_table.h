@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
@@ -105,6 +106,19 @@ class HeapTable : public StateTable {
   std::byte* insert(NamespaceShards& shards, Shard* shard, std::byte* slot, const void* key,
                     std::uint32_t hash);
   void erase_entry(NamespaceShards& shards, Shard& shard, std::byte* entry);
+  /// Makes a new value. REQUIRES: a trivially copyable value type.
+  void init_value(std::byte* value) const {
+    switch (layout_.value->size) {
+      case 8:
+        std::memcpy(value, value_image_at_, 8);
+        break;
+      case 16:
+        std::memcpy(value, value_image_at_, 16);
+        break;
+      default:
+        std::memcpy(value, value_image_at_, layout_.value->size);
+    }
+  }
 
   /// The memory that the last rebuilt shard left: pointers into it are void.
   struct MovedSlots {

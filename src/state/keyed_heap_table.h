@@ -31,6 +31,9 @@ struct RawKey {
     return static_cast<bool>(static_cast<int>(difference == 0) &
                              static_cast<int>(is_live_tag(tag_of(entry))));
   }
+  static void copy(std::byte* to, const std::byte* from, const EntryLayout& /*layout*/) {
+    std::memcpy(to, from, sizeof(Word) * Words);
+  }
 };
 
 /// Any key: the hash first, then the type's own comparison.
@@ -41,6 +44,9 @@ struct ObjectKey {
                       std::uint32_t hash) {
     return hash_of(entry) == hash && is_live_tag(tag_of(entry)) &&
            layout.key->equals(entry + layout.key_offset, key);
+  }
+  static void copy(std::byte* to, const std::byte* from, const EntryLayout& layout) {
+    std::memcpy(to, from, layout.key->size);
   }
 };
 
@@ -151,10 +157,13 @@ class KeyedHeapTable final : public HeapTable {
     Shard* shard = nullptr;
     std::byte* slot = nullptr;
   };
-  /// Keys of a block that were not in the first two slots of their sequences.
+  /// Keys of a block that were not in the first two slots of their sequences. One more than is ever
+  /// used, because they are written before it is known whether they count.
   struct Left {
     std::uint32_t count = 0;
-    std::uint32_t keys[kBlockKeys + 1];  // One more than is ever used: it is written first.
+    std::uint32_t absent_count = 0;
+    std::uint32_t keys[kBlockKeys + 1];
+    std::uint32_t absent[kBlockKeys + 1];  ///< those with an empty slot among the first two
   };
   /// One call of upsert().
   struct Lookup {
@@ -226,6 +235,7 @@ class KeyedHeapTable final : public HeapTable {
     const std::size_t end = std::min(begin + kBlockKeys, lookup.column.count);
     lookup.found = end;
     left.count = 0;
+    left.absent_count = 0;
     if (!compares_pairs_) {
       for (std::size_t i = begin; i < end; ++i) {
         __builtin_prefetch(lookup.places[(i + kKeysAhead) % kPlaces].slot, 1);
@@ -253,36 +263,76 @@ class KeyedHeapTable final : public HeapTable {
         mark(lookup.shards, *lookup.places[i % kPlaces].shard, match.entry);
       }
     }
-    left.count = left_count;
     for (std::uint32_t n = 0; n < left_count; ++n) {
-      const std::byte* slot = lookup.places[left.keys[n] % kPlaces].slot;
+      const std::uint32_t i = left.keys[n];
+      const std::byte* slot = lookup.places[i % kPlaces].slot;
       // A key is not behind an empty slot.
-      const std::size_t distance = has_empty_slot(slot, layout) ? 0 : 2 * std::size_t{layout.stride};
-      fetch_pair(slot + distance, layout);
+      const bool is_absent = has_empty_slot(slot, layout);
+      fetch_pair(slot + (is_absent ? 0 : 2 * std::size_t{layout.stride}), layout);
+      left.absent[left.absent_count] = i;
+      left.absent_count += is_absent ? 1 : 0;
+      left.keys[left.count] = i;
+      left.count += is_absent ? 0 : 1;
     }
   }
 
   /// Finds or creates the keys that find_block() left. Empties `left`.
   void finish_left(Lookup& lookup, Left& left) {
-    std::uint64_t rebuilds = rebuilds_;
-    for (std::uint32_t n = 0; n < left.count; ++n) {
-      const std::size_t i = left.keys[n];
-      const Place place = lookup.places[i % kPlaces];
-      std::byte* entry = upsert_slow(lookup.shards, *place.shard, place.slot,
-                                     lookup.column.data + i * lookup.column.stride,
-                                     lookup.column.hashes[i]);
-      if (rebuilds_ != rebuilds) [[unlikely]] {
-        rebuilds = rebuilds_;
-        repair(lookup.shards, lookup.column, lookup.found, lookup.values);
-        const std::size_t located = lookup.located;
-        lookup.located = left.keys[n] / kBlockKeys * kBlockKeys;
-        while (lookup.located < located) {
-          locate(lookup);
-        }
+    for (std::uint32_t n = 0; n < left.absent_count; ++n) {
+      const std::size_t i = left.absent[n];
+      const std::byte* key = lookup.column.data + i * lookup.column.stride;
+      std::byte* entry = insert_absent(lookup, lookup.places[i % kPlaces], key,
+                                       lookup.column.hashes[i]);
+      if (entry == nullptr) [[unlikely]] {
+        finish_one(lookup, i);
+      } else {
+        lookup.values[i] = entry + layout_.value_offset;
       }
-      lookup.values[i] = entry + layout_.value_offset;
     }
+    for (std::uint32_t n = 0; n < left.count; ++n) {
+      finish_one(lookup, left.keys[n]);
+    }
+    left.absent_count = 0;
     left.count = 0;
+  }
+
+  void finish_one(Lookup& lookup, std::size_t i) {
+    const std::uint64_t rebuilds = rebuilds_;
+    const Place place = lookup.places[i % kPlaces];
+    std::byte* entry = upsert_slow(lookup.shards, *place.shard, place.slot,
+                                   lookup.column.data + i * lookup.column.stride,
+                                   lookup.column.hashes[i]);
+    if (rebuilds_ != rebuilds) [[unlikely]] {
+      repair(lookup.shards, lookup.column, lookup.found, lookup.values);
+      const std::size_t located = lookup.located;
+      lookup.located = i / kBlockKeys * kBlockKeys;
+      while (lookup.located < located) {
+        locate(lookup);
+      }
+    }
+    lookup.values[i] = entry + layout_.value_offset;
+  }
+
+  /// Creates a key that had an empty slot in its first pair, there, without a call or a branch that
+  /// cannot be predicted. Null if it is there by now, or if this is no simple case.
+  std::byte* insert_absent(Lookup& lookup, const Place& place, const std::byte* key,
+                           std::uint32_t hash) {
+    Shard& shard = *place.shard;
+    const EntryLayout& layout = layout_;
+    if (!layout.is_plain || shard.used >= shard.grow_at || !has_empty_slot(place.slot, layout) ||
+        match_pair(place.slot, layout, key, hash).count != 0 ||
+        (!lookup.shards.is_split() && key_groups_.of(hash) >= key_groups_.count())) {
+      return nullptr;
+    }
+    const std::size_t is_first_used = tag_of(place.slot) == kEmptyTag ? 0 : 1;
+    std::byte* entry = place.slot + is_first_used * layout.stride;
+    KeyKind::copy(entry + layout.key_offset, key, layout);
+    init_value(entry + layout.value_offset);
+    hash_of(entry) = hash;
+    tag_of(entry) = epoch_;
+    ++shard.used;
+    ++shard.live;
+    return entry;
   }
 
   /// Finds again those of the first `count` values, null or found, that were in a shard when it was
