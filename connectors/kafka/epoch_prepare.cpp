@@ -166,7 +166,12 @@ Result<bool> EpochPrepare::flush() {
   const bool is_flushed = epoch_.handle->flush(kSliceMs);
   // A delivery that failed is no longer outstanding: only the error tells it from a success.
   WEIR_TRY(epoch_.handle->error());
-  return is_flushed && epoch_.handle->outstanding() == 0;
+  if (!is_flushed || epoch_.handle->outstanding() > 0) {
+    return false;
+  }
+  is_flushed_.store(true, std::memory_order_release);
+  waker_->wake();
+  return true;
 }
 
 Result<bool> EpochPrepare::mark() {

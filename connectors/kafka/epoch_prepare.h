@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -45,6 +46,9 @@ class EpochPrepare : public std::enable_shared_from_this<EpochPrepare> {
   void start();
   /// Nothing while it runs; then the committable or what went wrong.
   std::optional<Result<Committable>> poll();
+  /// The broker holds every record. Until then no later record may be written: it comes from
+  /// another producer and could be ahead of these in its partition.
+  bool is_flushed() const { return is_flushed_.load(std::memory_order_acquire); }
   /// The writer goes away: what is not prepared yet is rolled back at the next opportunity, what is
   /// prepared loses its live producer and stays open for a commit by identity.
   void cancel();
@@ -73,6 +77,7 @@ class EpochPrepare : public std::enable_shared_from_this<EpochPrepare> {
   Epoch epoch_;
   Step step_ = Step::kWriteRest;
 
+  std::atomic<bool> is_flushed_{false};
   std::mutex mutex_;  // guards the three below
   ProducerIdentity prepared_identity_;
   bool is_cancelled_ = false;

@@ -80,6 +80,9 @@ bool TransactionalWriter::can_write() {
   if (!error_.ok() || is_closed_) {
     return false;
   }
+  if (last_prepare_ != nullptr && !last_prepare_->is_flushed()) {
+    return false;  // Records of one key stay in order across epochs.
+  }
   if (active_.handle == nullptr) {
     TransactionPool::Taken taken = pool_->take();
     active_.slot = taken.slot;
@@ -156,6 +159,7 @@ Status TransactionalWriter::begin_prepare(CheckpointId checkpoint) {
   auto prepare = std::make_shared<EpochPrepare>(std::move(plan), std::move(active_), pool_, waker_);
   active_ = Epoch{};
   prepares_[checkpoint] = prepare;
+  last_prepare_ = prepare;
   prepare->start();
   return {};
 }

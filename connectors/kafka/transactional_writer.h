@@ -38,6 +38,7 @@ class TransactionalWriter final : public SinkWriter {
   Epoch active_;  ///< its handle is null while no producer is ready
   /// Being prepared, or prepared; null = the epoch was empty. Kept until close() for cancel().
   std::map<CheckpointId, std::shared_ptr<EpochPrepare>> prepares_;
+  std::shared_ptr<EpochPrepare> last_prepare_;  ///< of the last epoch with records
   Status error_;
   bool is_closed_ = false;
   Counter* num_records_send_ = nullptr;
