@@ -1,0 +1,94 @@
+#include "job_process.h"
+
+#include <csignal>
+
+#include <nlohmann/json.hpp>
+
+namespace crash {
+namespace {
+
+ChildProcess::Order order_of(const JobSettings& settings, const std::string& log_path,
+                             const JobProcess::Faults& faults) {
+  ChildProcess::Order order;
+  order.program = CRASH_JOB_PATH;
+  order.arguments = to_arguments(settings);
+  order.log_path = log_path;
+  if (!faults.kill_at.empty()) {
+    order.environment["WEIR_KILL_AT"] = faults.kill_at;
+  }
+  if (!faults.stop_at.empty()) {
+    order.environment["WEIR_STOP_AT"] = faults.stop_at;
+  }
+  return order;
+}
+
+}  // namespace
+
+JobProcess::JobProcess(const JobSettings& settings, const std::string& log_path,
+                       const Faults& faults)
+    : process_(order_of(settings, log_path, faults)) {}
+
+void JobProcess::kill() { process_.signal(SIGKILL); }
+void JobProcess::terminate() { process_.signal(SIGTERM); }
+void JobProcess::suspend() { process_.signal(SIGSTOP); }
+void JobProcess::resume() { process_.signal(SIGCONT); }
+
+bool JobProcess::take_line(Milliseconds timeout) {
+  const auto line = process_.next_line(timeout);
+  if (!line.has_value()) {
+    return false;
+  }
+  const auto json = nlohmann::json::parse(*line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    return true;
+  }
+  report_.phase = json.value("phase", report_.phase);
+  report_.attempt = json.value("attempt", report_.attempt);
+  report_.restarts = json.value("restarts", report_.restarts);
+  report_.in = json.value("in", report_.in);
+  report_.completed = json.value("completed", report_.completed);
+  if (json.contains("phase")) {
+    report_.failed = json.value("failed", report_.failed);
+  }
+  report_.restored = json.value("restored", report_.restored);
+  report_.pending = json.value("pending", report_.pending);
+  report_.end = json.value("end", report_.end);
+  report_.code = json.value("code", report_.code);
+  report_.error = json.value("error", report_.error);
+  return true;
+}
+
+bool JobProcess::wait_until(const std::function<bool(const Report&)>& is_it,
+                            Milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (!is_it(report_)) {
+    const auto left =
+        std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0 || (!take_line(left) && !process_.is_running() && !take_line({}))) {
+      return is_it(report_);
+    }
+  }
+  return true;
+}
+
+bool JobProcess::wait_until_running(Milliseconds timeout) {
+  return wait_until([](const Report& report) { return report.phase == "RUNNING"; }, timeout);
+}
+
+bool JobProcess::wait_for_checkpoints(std::int64_t count, Milliseconds timeout) {
+  return wait_until([count](const Report& report) { return report.completed >= count; }, timeout);
+}
+
+std::optional<Ending> JobProcess::wait(Milliseconds timeout) {
+  const auto ending = process_.wait(timeout);
+  while (take_line({})) {
+  }
+  return ending;
+}
+
+const JobProcess::Report& JobProcess::wait_for_report(Milliseconds timeout) {
+  wait(timeout);
+  return report_;
+}
+
+}  // namespace crash
