@@ -120,6 +120,12 @@ Result<std::vector<AttemptId>> CheckpointStore::list_attempts() {
 
 Result<AttemptId> CheckpointStore::begin_attempt() {
   WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
+  if (attempt_ > 0 && !attempts.empty() && attempts.back() > attempt_) {
+    return Error{ErrorCode::kFenced,
+                 "attempt " + std::to_string(attempt_) + " of job " + options_.job_id +
+                     " was followed by attempt " + std::to_string(attempts.back()) +
+                     " of another process, which runs the job now"};
+  }
   AttemptId next = attempts.empty() ? 1 : attempts.back() + 1;
   // A lost reply costs a number, which is harmless: they need not be dense.
   constexpr int tries_max = 100;

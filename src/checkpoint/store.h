@@ -46,7 +46,8 @@ class CheckpointStore {
                                                        StoreOptions options);
 
   /// Raises the attempt number durably. Call once per start and restart, before anything is
-  /// written or restored.
+  /// written or restored. kFenced: another process has begun an attempt since this store's last
+  /// one, so this process must not take the job back.
   Result<AttemptId> begin_attempt();
   AttemptId attempt() const { return attempt_; }
   /// kFenced when a higher attempt exists.

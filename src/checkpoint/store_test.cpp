@@ -127,6 +127,16 @@ TEST_F(StoreTest, AnOldAttemptPublishesAndDeletesNothing) {
   EXPECT_TRUE(store->list_published().value().empty());
 }
 
+// A zombie that restarted would fence the attempt that replaced it.
+TEST_F(StoreTest, AnOvertakenProcessBeginsNoFurtherAttempt) {
+  auto overtaken = begin();
+  std::filesystem::remove(overtaken->root() + "/_lock");  // as on another machine
+  auto leading = begin();
+  EXPECT_EQ(overtaken->begin_attempt().error().code, ErrorCode::kFenced);
+  EXPECT_TRUE(leading->check_leading().ok());
+  EXPECT_TRUE(leading->begin_attempt().ok());
+}
+
 TEST_F(StoreTest, ALostReplyIsReadBackAndAdopted) {
   auto store = begin();
   const Manifest m = with_file(*store, 1, "one");
