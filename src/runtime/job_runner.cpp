@@ -70,7 +70,7 @@ Result<JobResult> JobRunner::run() {
                        outcome.value().last_checkpoint, restart_count_};
     }
     const bool is_restart = wait_for_restart(outcome.value());
-    if (is_stop_requested_.load() && !is_permanent(outcome.value().status.error().code)) {
+    if (is_stop_requested_.load() && !is_hopeless(outcome.value().status.error())) {
       // Nothing ran that a final checkpoint could hold: the latest one is what the job goes on from.
       report(JobPhase::kSuspended, nullptr);
       return JobResult{JobState::kSuspended, 0, restart_count_};
@@ -192,9 +192,18 @@ Result<JobAttempt::Outcome> JobRunner::run_attempt() {
   return outcome;
 }
 
+bool JobRunner::is_hopeless(const Error& error) {
+  if (error.code == ErrorCode::kFenced && store_ != nullptr) {
+    // Who leads is decided by the attempts alone. A leading attempt that was fenced was fenced by a
+    // zombie, and the next attempt shuts that one out.
+    return !store_->check_leading().ok();
+  }
+  return is_permanent(error.code);
+}
+
 bool JobRunner::wait_for_restart(const JobAttempt::Outcome& outcome) {
   const Error& error = outcome.status.error();
-  if (is_permanent(error.code) || is_stop_requested_.load()) {
+  if (is_hopeless(error) || is_stop_requested_.load()) {
     return false;
   }
   const auto now_ms = [] { return system_clock().monotonic_ns() / 1'000'000; };

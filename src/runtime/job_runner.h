@@ -28,6 +28,7 @@ class JobRunner {
   Status check_restore(const checkpoint::Manifest& manifest);
   Result<JobAttempt::Outcome> run_attempt();
   /// True when the job is to start again; waits for the time to come.
+  bool is_hopeless(const Error& error);
   bool wait_for_restart(const JobAttempt::Outcome& outcome);
   void report(JobPhase phase, const JobAttempt* attempt);
 
