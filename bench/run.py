@@ -154,11 +154,12 @@ def median(results, name, what):
 def window(bench, label, users, window_events, events, target):
     """filter -> map -> key_by -> tumbling count, one core, against the hand-written loop; the same
     with 1-second exactly-once checkpoints; the same with the default two threads."""
-    name = f"window-{label}"
+    name = f"window-{label.lower()}"
     if bench.quick:
         events //= 10
         window_events = min(window_events, events // 2)
-    workload = ["--users", users, "--window-events", window_events, "--events", events]
+    workload = ["--users", users, "--ids", "dense", "--window-events", window_events,
+                "--events", events]
     one = ["bench_window_weir", *workload, "-D", "weir.workers=1"]
     directory = bench.scratch / "checkpoints"
     checkpoints = ["-D", "execution.checkpointing.interval=1s",
@@ -192,10 +193,29 @@ def window(bench, label, users, window_events, events, target):
               slower <= 0.10)
 
 
+def spread(bench, label, users, window_events, events):
+    """The window job with user ids that are spread over 64 bits instead of 0, 1, 2, ..."""
+    name = f"window-{label.lower()}-spread"
+    if bench.quick:
+        events //= 10
+        window_events = min(window_events, events // 2)
+    workload = ["--users", users, "--ids", "spread", "--window-events", window_events,
+                "--events", events]
+    results = bench.interleave(name, {
+        "hand": ["bench_window_hand", *workload],
+        "weir": ["bench_window_weir", *workload, "-D", "weir.workers=1"]})
+    agree(name, results)
+    bench.add(f"{label} keys, ids spread: weir on one core / hand loop (CPU)",
+              f"{ratio(results, 'hand', 'weir'):.2f} "
+              f"({median(results, 'weir', 'cpu_s') / events * 1e9:.1f} ns / "
+              f"{median(results, 'hand', 'cpu_s') / events * 1e9:.1f} ns CPU/event)")
+
+
 def cold_start(bench):
     """exec to the first row at the sink: the window job with 1 K keys and small windows. Watermarks
     every 20 ms, because with the default of 200 ms nothing else would be measured."""
-    command = ["bench_window_weir", "--users", 1000, "--window-events", 4096, "--events", 2_000_000,
+    command = ["bench_window_weir", "--users", 1000, "--ids", "dense", "--window-events", 4096,
+               "--events", 2_000_000,
                "-D", "pipeline.auto-watermark-interval=20ms"]
     times = []
     for _ in range(5 if bench.quick else 15):
@@ -291,7 +311,9 @@ def kafka_on(bench, broker):
 BENCHMARKS = {
     "window-1k": lambda bench: window(bench, "1K", 1000, 1 << 20, 400_000_000, 0.4),
     "window-100k": lambda bench: window(bench, "100K", 100_000, 1 << 22, 300_000_000, 0.4),
-    "window-10m": lambda bench: window(bench, "10M", 10_000_000, 40_000_000, 120_000_000, 0.5),
+    "window-10m": lambda bench: window(bench, "10M", 10_000_000, 40_000_000, 160_000_000, 0.5),
+    "window-100k-spread": lambda bench: spread(bench, "100K", 100_000, 1 << 22, 200_000_000),
+    "window-10m-spread": lambda bench: spread(bench, "10M", 10_000_000, 40_000_000, 160_000_000),
     "cold-start": cold_start,
     "memory": memory,
     "kafka": kafka,

@@ -1,5 +1,5 @@
 // The window benchmark as one loop written by hand. Prints one line of JSON.
-//   bench_window_hand --users N --window-events N --events N
+//   bench_window_hand --users N --ids dense|spread --window-events N --events N
 //
 // What a careful programmer would write for this job alone: one pass over blocks of 64 events that
 // makes, filters and projects them and prefetches their slots, one that counts; an open-addressing
@@ -123,9 +123,10 @@ class CountTable {
   unsigned shift_ = 0;
 };
 
+template <class Ids>
 int run(int argc, char** argv) {
   const Arguments arguments(argc, argv);
-  const EventMaker make_event(arguments.number("users"), arguments.number("window-events"));
+  const EventMaker<Ids> make_event(arguments.number("users"), arguments.number("window-events"));
   const std::uint64_t events = arguments.number("events");
   constexpr std::uint64_t kBlock = 64;
   Payment payments[kBlock];
@@ -174,4 +175,8 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace weir::bench
 
-int main(int argc, char** argv) { return weir::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace weir::bench;
+  const bool is_spread = Arguments(argc, argv).text("ids") == "spread";
+  return is_spread ? run<SpreadIds>(argc, argv) : run<DenseIds>(argc, argv);
+}

@@ -1,5 +1,5 @@
 // The window benchmark as a weir pipeline. Prints one line of JSON.
-//   bench_window_weir --users N --window-events N --events N [-D key=value ...]
+//   bench_window_weir --users N --ids dense|spread --window-events N --events N [-D key=value ...]
 
 #include <algorithm>
 #include <cstdio>
@@ -21,9 +21,10 @@ struct Count {
   void merge(Accumulator& into, const Accumulator& from) const { into += from; }
 };
 
+template <class Ids>
 int run(int argc, char** argv) {
   const Arguments arguments(argc, argv);
-  const EventMaker make_event(arguments.number("users"), arguments.number("window-events"));
+  const EventMaker<Ids> make_event(arguments.number("users"), arguments.number("window-events"));
   const std::uint64_t events = arguments.number("events");
   std::vector<std::string> rest;
   Result<Configuration> configuration = Configuration::from_args(argc, argv, &rest);
@@ -80,4 +81,8 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace weir::bench
 
-int main(int argc, char** argv) { return weir::bench::run(argc, argv); }
+int main(int argc, char** argv) {
+  using namespace weir::bench;
+  const bool is_spread = Arguments(argc, argv).text("ids") == "spread";
+  return is_spread ? run<SpreadIds>(argc, argv) : run<DenseIds>(argc, argv);
+}

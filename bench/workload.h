@@ -26,7 +26,21 @@ struct WindowCount {
   std::uint64_t count;
 };
 
+/// User ids: 0, 1, 2, ..., or the same spread over all 64-bit numbers.
+struct DenseIds {
+  static std::uint64_t id(std::uint64_t user) { return user; }
+};
+struct SpreadIds {
+  static std::uint64_t id(std::uint64_t user) {
+    // MurmurHash3's finalizer: a bijection.
+    std::uint64_t x = (user ^ (user >> 33)) * 0xFF51AFD7ED558CCDULL;
+    x = (x ^ (x >> 33)) * 0xC4CEB9FE1A85EC53ULL;
+    return x ^ (x >> 33);
+  }
+};
+
 /// Makes event `index`: users uniform over `users`, event time rising by 10 s in `window_events`.
+template <class Ids>
 class EventMaker {
  public:
   EventMaker(std::uint64_t users, std::uint64_t window_events)
@@ -39,7 +53,8 @@ class EventMaker {
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
     x ^= x >> 31;
-    return {((x >> 32) * users_) >> 32, static_cast<std::int64_t>((index * ms_per_event_) >> 32),
+    return {Ids::id(((x >> 32) * users_) >> 32),
+            static_cast<std::int64_t>((index * ms_per_event_) >> 32),
             static_cast<std::uint32_t>(x & 7), static_cast<std::uint32_t>(x >> 8) & 0xFFFF};
   }
 
