@@ -61,7 +61,7 @@ void Campaign::kill_at(const std::string& named) {
 }
 
 void Campaign::kill_in_recovery_at(const std::string& point) {
-  kill_at("checkpoint.after_manifest");
+  kill_at(before_recovery_);
   if (!::testing::Test::HasFatalFailure()) {
     kill_at(point);
   }

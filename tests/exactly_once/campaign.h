@@ -37,6 +37,8 @@ class Campaign {
   /// Which passage of a point that comes with every checkpoint is the deadly one. More than the
   /// first few when a source takes its time to start: epochs without records prove little.
   void set_passage(int passage) { passage_ = passage; }
+  /// Where kill_in_recovery_at() dies first. Default: checkpoint.after_manifest.
+  void set_point_before_recovery(std::string point) { before_recovery_ = std::move(point); }
 
  private:
   void next_start();
@@ -47,6 +49,7 @@ class Campaign {
   std::uint64_t state_;
   int starts_ = 0;
   int passage_ = 1;
+  std::string before_recovery_ = "checkpoint.after_manifest";
   int kills_ = 0;
   std::map<std::string, int> kills_at_;
 };

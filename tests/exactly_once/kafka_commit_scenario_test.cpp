@@ -31,7 +31,7 @@ std::vector<kafka::PreparedTransaction> prepared_of(const JobSettings& settings)
 /// Dies between manifest and commit, and stays away until the broker has rolled the epoch back.
 void stay_away_too_long(KafkaRun& run) {
   run.settings.transaction_timeout_ms = kShortTimeoutMs;
-  STEP(run.campaign().kill_at("checkpoint.after_manifest:5"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:3"));
   ASSERT_FALSE(prepared_of(run.settings).empty());
   ASSERT_TRUE(run.broker.is_stable_within(run.settings.output, 30'000));
 }
@@ -76,7 +76,7 @@ TEST(KafkaExactlyOnce, A1_A2_WithoutTheLogTheJobStopsNamesTheEpochAndNoSettingPa
 TEST(KafkaExactlyOnce, A4_KilledBeforeTheCommitIsFinishedFromTheStoredIdentity) {
   NEEDS_BROKER();
   KafkaRun run(broker);
-  STEP(run.campaign().kill_at("commit.before:5"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:3"));
   ASSERT_FALSE(prepared_of(run.settings).empty());
   STEP(run.finish());
   run.expect_log("producing it again", false);
@@ -124,7 +124,7 @@ TEST(KafkaExactlyOnce, B1_CommittingAnEpochAgainLeavesTheNextOneAlone) {
   NEEDS_BROKER();
   KafkaRun run(broker);
   // The epoch is committed on one id while the next is open on another, and is committed again.
-  STEP(run.campaign().kill_at("commit.after:6"));
+  STEP(run.campaign().kill_at("kafka.commit.after_end_txn:3"));
   STEP(run.campaign().kill_at("kafka.recover.after_commit"));
   STEP(run.finish());
   run.expect_exact();
@@ -137,8 +137,8 @@ TEST(KafkaExactlyOnce, B2_TwoSinksWithDefaultNamesUseDifferentIds) {
   Oracle second(run.settings.seed, KafkaRun::kKeys, run.settings.records, Oracle::Values::kOwn);
   CommittedReader reader(broker.bootstrap(), run.settings.second_output,
                          KafkaRun::kOutputPartitions, into(second));
-  STEP(run.campaign().kill_at("checkpoint.after_manifest:5"));
-  STEP(run.campaign().kill_at("commit.after:6"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:3"));
+  STEP(run.campaign().kill_at("kafka.commit.after_end_txn:3"));
   STEP(run.finish());
   run.expect_exact();
   second.limit(static_cast<std::uint64_t>(run.oracle.expected()));
@@ -160,7 +160,7 @@ TEST(KafkaExactlyOnce, B2_TwoSinksWithOnePrefixAreRefused) {
 TEST(KafkaExactlyOnce, B4_LateEndTxnOfAnEarlierEpochHitsNothing) {
   NEEDS_BROKER();
   KafkaRun run(broker);
-  STEP(run.campaign().kill_at("checkpoint.after_manifest:5"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:3"));
   const auto prepared = prepared_of(run.settings);
   ASSERT_FALSE(prepared.empty());
   const auto job = run.start();
@@ -228,12 +228,12 @@ TEST(KafkaExactlyOnce, C14_SeveralCommittablesAreCommittedOnceEachAtAnotherParal
   NEEDS_BROKER();
   KafkaRun run(broker);
   run.settings.parallelism = 4;
-  STEP(run.campaign().kill_at("checkpoint.after_manifest:5"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:5"));
   EXPECT_GT(prepared_of(run.settings).size(), 1U);
   run.campaign().settings().parallelism = 1;
   STEP(run.campaign().kill_at("restore.before_commit"));
   run.campaign().settings().parallelism = 3;
-  STEP(run.campaign().kill_at("commit.after"));
+  STEP(run.campaign().kill_at("kafka.recover.after_commit:2"));
   STEP(run.finish());
   run.expect_exact();
 }

@@ -129,7 +129,7 @@ TEST_F(KafkaZombie, StoppedBeforeItsCommitGetsNothingCommittedTwice) {
 TEST_F(KafkaZombie, StoppedBetweenLeadershipCheckAndManifestGetsNothingCommitted) {
   NEEDS_BROKER();
   KafkaRun run(broker);
-  STEP(start_both(run, "checkpoint.before_manifest:5"));
+  STEP(start_both(run, "checkpoint.before_manifest:10"));
   ASSERT_TRUE(successor_->wait_for_checkpoints(2, kPatience));
   STEP(expect_harmless(run));
 }
@@ -138,7 +138,7 @@ TEST_F(KafkaZombie, StoppedBeforeTheManifestAndBackBeforeItsSuccessorCommitsGets
   NEEDS_BROKER();
   KafkaRun run(broker);
   run.settings.definitions = {"execution.checkpointing.min-pause=0 ms"};
-  zombie_ = run.start({.kill_at = "", .stop_at = "checkpoint.before_manifest:5"});
+  zombie_ = run.start({.kill_at = "", .stop_at = "checkpoint.before_manifest:10"});
   ASSERT_TRUE(zombie_->wait_until_running(kPatience)) << zombie_->report().error;
   ASSERT_TRUE(wait_until_stopped(kPatience));
   std::filesystem::remove(CheckpointFolder(run.settings.checkpoints).lock_file());
@@ -166,7 +166,7 @@ TEST(KafkaBadInput, BrokenRecordsAreSkippedOnRequest) {
   run.produce(2'000, 2'000);
   run.settings.is_bounded = true;
   run.settings.bad_records = "skip";
-  STEP(run.campaign().kill_at("commit.after"));
+  STEP(run.campaign().kill_at("kafka.commit.after_end_txn:1"));
   STEP(run.finish());
   run.expect_exact();
 }
@@ -190,9 +190,8 @@ TEST(KafkaBadInput, DeadLettersAreWrittenExactlyOnceInTheEpochOfTheResults) {
                            const std::scoped_lock lock(mutex);
                            dead.emplace_back(value);
                          });
-  STEP(run.campaign().kill_at("checkpoint.after_manifest"));
-  STEP(run.campaign().kill_at("commit.after"));
-  STEP(run.campaign().kill_at("kafka.sink.after_prepare"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:1"));
+  STEP(run.campaign().kill_at("kafka.recover.after_commit"));
   STEP(run.finish());
   run.expect_exact();
   EXPECT_TRUE(reader.wait_for(60, 30'000));

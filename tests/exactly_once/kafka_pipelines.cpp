@@ -7,6 +7,7 @@
 
 #include "event_text.h"
 #include "file/file_sink.h"
+#include "generator/source.h"
 #include "kafka/kafka_sink.h"
 #include "kafka/kafka_source.h"
 #include "operators.h"
@@ -161,10 +162,27 @@ void build_nested(weir::Environment& environment, const JobSettings& settings) {
   latest.sink_to(total_topic(settings, settings.output)).uid("topic-out");
 }
 
+void build_generator_to_topic(weir::Environment& environment, const JobSettings& settings) {
+  auto source = weir::generator::Source<Event>::from(
+                    [seed = settings.seed, keys = settings.keys](std::uint64_t index) {
+                      return make_event(seed, keys, index);
+                    })
+                    .with_count(settings.records)
+                    .with_splits(4)
+                    .with_rate_limit(settings.records_per_second)
+                    .build();
+  DataStream<Event> events = environment.from_source<Event>(
+      std::move(source), WatermarkStrategy<Event>::no_watermarks(), "events");
+  events.uid("events");
+  running_totals(events).sink_to(total_topic(settings, settings.output)).uid("topic-out");
+}
+
 }  // namespace
 
 weir::Status build_kafka_pipeline(weir::Environment& environment, const JobSettings& settings) {
-  if (settings.pipeline == "kafka-kafka") {
+  if (settings.pipeline == "gen-kafka") {
+    build_generator_to_topic(environment, settings);
+  } else if (settings.pipeline == "kafka-kafka") {
     running_totals(events_of(environment, settings))
         .sink_to(total_topic(settings, settings.output))
         .uid("topic-out");

@@ -25,7 +25,7 @@ TEST(KafkaExactlyOnce, E1_FinishedJobStartedAgainDoesNothing) {
 TEST(KafkaExactlyOnce, E10_CheckpointOfALargerJobIsRefusedWithTheDifference) {
   NEEDS_BROKER();
   KafkaRun run(broker, {.pipeline = "kafka-nested"});
-  STEP(run.campaign().kill_at("checkpoint.after_manifest:5"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:3"));
   run.settings.pipeline = "kafka-kafka";
   const JobProcess::Report report = run.run_to_failure();
   EXPECT_NE(report.error.find("latest"), std::string::npos) << report.error;
@@ -37,7 +37,8 @@ TEST(KafkaExactlyOnce, E10_CheckpointOfALargerJobIsRefusedWithTheDifference) {
 TEST(KafkaExactlyOnce, K1_TopicDeletedAndCreatedAgainIsRefusedWithBothIds) {
   NEEDS_BROKER();
   KafkaRun run(broker, {.per_second = 0, .records = 100'000});
-  STEP(run.campaign().kill_at("commit.after:6"));
+  run.settings.delay_us = 10;
+  STEP(run.campaign().kill_at("kafka.commit.after_end_txn:1"));
   broker.delete_topic(run.settings.input);
   broker.create_topic_named(run.settings.input, KafkaRun::kInputPartitions);
   run.produce(0, 100'000);
@@ -64,7 +65,7 @@ TEST(KafkaExactlyOnce, K4_HolesOfControlAndAbortedRecordsAreNoLoss) {
   NEEDS_BROKER();
   KafkaRun run(broker, {.per_second = 0, .records = 100'000, .per_transaction = 1'000});
   run.settings.delay_us = 5;
-  STEP(run.campaign().kill_at("commit.after"));
+  STEP(run.campaign().kill_at("kafka.commit.after_end_txn:1"));
   STEP(run.campaign().kill_at_random());
   STEP(run.finish());
   run.expect_exact();
@@ -100,7 +101,7 @@ TEST(KafkaExactlyOnce, N4_IdsThatNoSubtaskOwnsAfterScalingDownAreAborted) {
 TEST(KafkaExactlyOnce, N12_EpochOfAKilledJobIsCommittedAtOnceAlsoWithALongInterval) {
   NEEDS_BROKER();
   KafkaRun run(broker);
-  STEP(run.campaign().kill_at("commit.before:5"));
+  STEP(run.campaign().kill_at("kafka.commit.before_end_txn:3"));
   const std::int64_t before = run.oracle.seen();
   run.settings.interval_ms = 3'600'000;
   const auto job = run.start();
@@ -129,17 +130,18 @@ TEST(KafkaExactlyOnce, N14_InputThatEndsWhileCheckpointsRunIsCommittedOnce) {
 
 TEST(KafkaExactlyOnce, N22_BrokerThatHangsHoldsTheCheckpointsUpButNotTheJob) {
   NEEDS_BROKER();
-  KafkaRun run(broker);
+  KafkaRun run(broker, {.pipeline = "gen-kafka", .per_second = 0, .records = 20'000});
+  run.settings.records_per_second = 3'000;
   run.settings.definitions = {"execution.checkpointing.timeout=1 s",
                               "execution.checkpointing.tolerable-failed-checkpoints=1000"};
   const auto job = run.start();
-  ASSERT_TRUE(job->wait_for_checkpoints(2, kPatience)) << job->report().error;
+  ASSERT_TRUE(job->wait_for_checkpoints(3, kPatience)) << job->report().error;
   broker.pause();
   // It goes on to report, and counts the checkpoints that time out.
-  const bool has_declined = job->wait_until(
-      [](const JobProcess::Report& report) { return report.failed >= 1; }, Milliseconds(20'000));
+  const bool has_failed = job->wait_until(
+      [](const JobProcess::Report& report) { return report.failed >= 2; }, Milliseconds(20'000));
   broker.resume();
-  EXPECT_TRUE(has_declined);
+  EXPECT_TRUE(has_failed);
   STEP(run.finish(*job));
   run.expect_exact();
 }

@@ -70,6 +70,9 @@ InputPlan KafkaRun::plan_of(std::uint64_t first, std::uint64_t count) const {
 Campaign& KafkaRun::campaign() {
   if (campaign_ == nullptr) {
     campaign_ = std::make_unique<Campaign>(settings, workspace.log(), settings.seed);
+    // A consumer takes half a second to deliver its first records.
+    campaign_->set_passage(8);
+    campaign_->set_point_before_recovery("kafka.commit.before_end_txn:2");
   }
   return *campaign_;
 }

@@ -10,6 +10,7 @@ namespace crash {
 ///   file-file      files of events -> running total per key -> files
 ///   file-anonymous the same with a filter that has no uid
 ///   gen-window     generator -> running total per key -> files, and -> windows -> second files
+///   gen-kafka      generator -> running total per key -> topic
 ///   kafka-kafka    topic -> running total per key -> topic
 ///   kafka-both     topic -> map -> topic and files: two sinks in one epoch
 ///   kafka-twins    topic -> map -> topic and second topic, both sinks without uid or name
