@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "weir/codec.h"
+#include "weir/content_hash.h"
 
 namespace weir {
 
@@ -33,6 +35,8 @@ struct TypeOps {
   void (*encode)(const void* value, Encoder& out) = nullptr;    ///< null if T is not Encodable
   void (*decode)(Decoder& in, void* value) = nullptr;           ///< `value` is a constructed T
   std::string (*schema)() = nullptr;
+  /// content_hash() of `count` values that lie one after the other; null if T is not Encodable.
+  void (*content_hashes)(const void* values, std::size_t count, std::uint32_t* hashes) = nullptr;
 };
 
 namespace detail {
@@ -80,6 +84,12 @@ TypeOps make_type_ops() {
     };
     ops.decode = [](Decoder& in, void* value) { Codec<T>::decode(in, *static_cast<T*>(value)); };
     ops.schema = [] { return Codec<T>::schema(); };
+    ops.content_hashes = [](const void* values, std::size_t count, std::uint32_t* hashes) {
+      std::string scratch;
+      for (std::size_t i = 0; i < count; ++i) {
+        hashes[i] = content_hash(static_cast<const T*>(values)[i], scratch);
+      }
+    };
   }
   return ops;
 }

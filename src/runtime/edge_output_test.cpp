@@ -4,6 +4,8 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "runtime/edge_wiring.h"
 #include "runtime/input_gate.h"
@@ -278,16 +280,18 @@ TEST(EdgeSums, StillAgreeAfterACheckpointThatOnlyTheSenderTookPartIn) {
   EXPECT_TRUE(gate.reports()[0].sums == output.report().sums);
 }
 
+EdgeSums sums_of(const Batch& batch) {
+  EdgeSums sums;
+  sums.add(batch);
+  return sums;
+}
+
+BatchPtr keyed(BatchPtr batch) {
+  by_key()->hash(*batch);
+  return batch;
+}
+
 TEST(EdgeSums, NoticeALostADoubledAndAChangedRecord) {
-  const auto sums_of = [](const Batch& batch) {
-    EdgeSums sums;
-    sums.add(batch);
-    return sums;
-  };
-  const auto keyed = [](BatchPtr batch) {
-    by_key()->hash(*batch);
-    return batch;
-  };
   const EdgeSums whole = sums_of(*keyed(rows(0, 10, 5)));
   EXPECT_FALSE(whole == sums_of(*keyed(rows(0, 9, 5))));
   EXPECT_FALSE(whole == sums_of(*keyed(rows(1, 10, 5))));
@@ -297,6 +301,57 @@ TEST(EdgeSums, NoticeALostADoubledAndAChangedRecord) {
   BatchPtr other_key = keyed(rows(0, 10, 5));
   other_key->key_hashes()[3] = 1;
   EXPECT_FALSE(whole == sums_of(*other_key));
+}
+
+TEST(EdgeSums, ValuesExchangedBetweenRecordsDoNotCancelOut) {
+  constexpr std::size_t kRows = 64;
+  const EdgeSums whole = sums_of(*keyed(rows(0, kRows, kRows)));
+  for (std::size_t i = 0; i < kRows; ++i) {
+    for (std::size_t k = i + 1; k < kRows; ++k) {
+      BatchPtr exchanged = keyed(rows(0, kRows, kRows));
+      std::swap(exchanged->timestamps()[i], exchanged->timestamps()[k]);
+      ASSERT_FALSE(whole == sums_of(*exchanged)) << i << " and " << k;
+      // A second exchange, as regular as the first one.
+      std::swap(exchanged->timestamps()[(i + 1) % kRows], exchanged->timestamps()[(k + 1) % kRows]);
+      ASSERT_FALSE(whole == sums_of(*exchanged)) << i << " and " << k << " and their neighbours";
+    }
+  }
+}
+
+TEST(EdgeSums, RecordsWithoutKeyAndTimeAreToldApartByTheirContent) {
+  const auto texts = [](const std::vector<Text>& records) {
+    BatchPtr batch = Batch::make(type_ops<Text>(), records.size());
+    for (const Text& record : records) {
+      batch->push_back(record, kMinTimestamp);
+    }
+    return batch;
+  };
+  const EdgeSums whole = sums_of(*texts({{"a", 1}, {"b", 2}, {"c", 3}}));
+  EXPECT_TRUE(whole == sums_of(*texts({{"c", 3}, {"a", 1}, {"b", 2}})));
+  EXPECT_FALSE(whole == sums_of(*texts({{"a", 1}, {"b", 2}, {"b", 2}})));
+  EXPECT_FALSE(whole == sums_of(*texts({{"a", 1}, {"b", 2}, {"c", 4}})));
+  EXPECT_FALSE(whole == sums_of(*texts({{"a", 1}, {"b", 3}, {"c", 2}})));
+
+  BatchPtr numbers = rows(0, 600);
+  const EdgeSums before = sums_of(*numbers);
+  numbers->records<Row>()[599].number = 0;  // its time stays as it is
+  EXPECT_FALSE(before == sums_of(*numbers));
+}
+
+TEST(EdgeSums, DoNotDependOnHowRecordsAreCutIntoBatches) {
+  for (const bool is_keyed : {true, false}) {
+    for (std::size_t size = 1; size < 600; size += 37) {
+      const auto of_rows = [&](std::int64_t first, std::size_t count) {
+        BatchPtr batch = rows(first, count, 1'000);
+        return is_keyed ? keyed(std::move(batch)) : std::move(batch);
+      };
+      EdgeSums single;
+      for (std::size_t i = size; i-- > 0;) {
+        single.add(*of_rows(static_cast<std::int64_t>(i), 1));
+      }
+      EXPECT_TRUE(single == sums_of(*of_rows(0, size))) << size;
+    }
+  }
 }
 
 }  // namespace
