@@ -10,19 +10,12 @@
 
 #include "base/clock.h"
 #include "generator/rate_limiter.h"
+#include "generator/split_state.h"
 #include "weir/check.h"
 #include "weir/codec.h"
 
 namespace weir::generator {
 namespace {
-
-/// The state of a split: which indices it still has to make.
-struct SplitState {
-  std::uint64_t next = 0;
-  std::uint64_t end = 0;     ///< indices stay below this
-  std::uint64_t stride = 1;  ///< from one index to the next
-  std::uint64_t splits = 1;  ///< of the source, for its share of the rate
-};
 
 struct Split {
   std::string id;
@@ -34,8 +27,8 @@ struct Split {
 };
 
 Result<Split> decode_split(const SourceSplit& split) {
-  const auto state = decode_value<SplitState>(split.state);
-  if (!state.has_value() || state->stride == 0 || state->splits == 0) {
+  const auto state = decode_split_state(split.state);
+  if (!state.has_value()) {
     return Error{ErrorCode::kCorruption, "generator split " + split.id + ": malformed state"};
   }
   return Split{split.id, *state};

@@ -1,0 +1,91 @@
+#include <exception>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "checkpoint_commands.h"
+#include "output.h"
+
+namespace weir::cli {
+namespace {
+
+/// What the command line is parsed into.
+struct Words {
+  std::string first;
+  std::string second;
+  bool is_json = false;
+  bool has_key_groups = false;
+  int status = kExitOk;
+};
+
+CLI::App* add_command(CLI::App& group, Words& words, const std::string& name,
+                      const std::string& description) {
+  CLI::App* command = group.add_subcommand(name, description);
+  command->add_flag("--json", words.is_json, "Print one JSON document instead of tables");
+  return command;
+}
+
+void add_checkpoint_commands(CLI::App& app, Words& words) {
+  CLI::App* group = app.add_subcommand("checkpoint", "Look at checkpoints and savepoints on disk");
+  group->require_subcommand(1);
+  const std::string snapshot = "A checkpoint's or savepoint's directory, or its _metadata file";
+  const std::string directory = "A checkpoint directory, or the directory of one job in it";
+
+  CLI::App* list = add_command(*group, words, "list", "What snapshots there are");
+  list->add_option("DIR", words.first, directory)->required();
+  list->callback([&words] { words.status = list_checkpoints(words.first, words.is_json); });
+
+  CLI::App* describe = add_command(*group, words, "describe", "What is in a snapshot");
+  describe->add_option("SNAPSHOT", words.first, snapshot)->required();
+  describe->add_flag("--key-groups", words.has_key_groups,
+                     "Entries and bytes per key group; reads all state files");
+  describe->callback([&words] {
+    words.status = describe_snapshot(words.first, {words.has_key_groups, words.is_json});
+  });
+
+  CLI::App* verify =
+      add_command(*group, words, "verify", "Read every byte back; exit status 1 on damage");
+  verify->add_option("SNAPSHOT", words.first, snapshot)->required();
+  verify->callback([&words] { words.status = verify_snapshot_at(words.first, words.is_json); });
+
+  CLI::App* diff = add_command(*group, words, "diff", "What changed between two snapshots");
+  diff->add_option("A", words.first, snapshot)->required();
+  diff->add_option("B", words.second, snapshot)->required();
+  diff->callback(
+      [&words] { words.status = diff_snapshots(words.first, words.second, words.is_json); });
+
+  CLI::App* du = add_command(*group, words, "du", "What takes how much space");
+  du->add_option("DIR", words.first, directory)->required();
+  du->callback([&words] { words.status = measure_storage(words.first, words.is_json); });
+}
+
+int run(int argc, char** argv) {
+  Words words;
+  CLI::App app("weir: looks at checkpoints and savepoints, and talks to running jobs", "weir");
+  app.set_version_flag("--version", "weir " WEIR_VERSION);
+  app.require_subcommand(1);
+  add_checkpoint_commands(app, words);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (const auto unknown = app.remaining(/*recurse=*/true);
+        !unknown.empty() && error.get_name() == "RequiredError") {
+      return print_error({ErrorCode::kInvalidArgument,
+                          "there is no command '" + unknown.front() + "'; see weir --help"});
+    }
+    // --help and --version end here too, with exit status 0.
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return words.status;
+}
+
+}  // namespace
+}  // namespace weir::cli
+
+int main(int argc, char** argv) {
+  try {
+    return weir::cli::run(argc, argv);
+  } catch (const std::exception& error) {
+    return weir::cli::print_error({weir::ErrorCode::kInternal, error.what()});
+  }
+}

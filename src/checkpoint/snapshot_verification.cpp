@@ -1,0 +1,150 @@
+#include "checkpoint/snapshot_verification.h"
+
+#include <charconv>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "checkpoint/store.h"
+#include "io/block_file.h"
+#include "state/state_file_survey.h"
+
+namespace weir::checkpoint {
+namespace {
+
+/// What the manifest says of a keyed state file.
+struct StateFileClaim {
+  const OperatorSnapshot* op = nullptr;
+  const StateHandle* handle = nullptr;
+};
+
+/// Readers say which byte is wrong in their messages: "... at byte 4711 ...".
+std::optional<std::uint64_t> byte_named_in(std::string_view message) {
+  constexpr std::string_view mark = "at byte ";
+  const std::size_t at = message.rfind(mark);
+  if (at == std::string_view::npos) {
+    return std::nullopt;
+  }
+  std::uint64_t offset = 0;
+  const char* const begin = message.data() + at + mark.size();
+  const auto [end, failure] = std::from_chars(begin, message.data() + message.size(), offset);
+  return failure == std::errc() && end != begin ? std::optional(offset) : std::nullopt;
+}
+
+class Verifier {
+ public:
+  Verifier(FileSystem& files, const SnapshotLocation& location)
+      : files_(files), location_(location) {}
+
+  SnapshotVerification run() {
+    auto manifest = CheckpointStore::load_from(files_, location_.directory);
+    ++result_.files;
+    if (const auto size = files_.size_bytes(location_.manifest_path); size.ok()) {
+      result_.bytes += size.value();
+    }
+    if (!manifest.ok()) {
+      add_fault(location_.manifest_path, manifest.error());
+      return std::move(result_);
+    }
+    result_.manifest = std::move(manifest).value();
+    const auto claims = claims_of(*result_.manifest);
+    for (const FileReference& file : files_of(*result_.manifest)) {
+      const auto claim = claims.find(file.path);
+      ++result_.files;
+      if (claim != claims.end()) {
+        check_state_file(file, claim->second);
+      } else {
+        check_bytes(file);
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  static std::map<std::string, StateFileClaim> claims_of(const Manifest& manifest) {
+    std::map<std::string, StateFileClaim> claims;
+    for (const OperatorSnapshot& op : manifest.operators) {
+      for (const SubtaskSnapshot& subtask : op.subtasks) {
+        for (const StateHandle& handle : subtask.files) {
+          if (handle.kind == "heap") {
+            claims[handle.file.path] = {&op, &handle};
+          }
+        }
+      }
+    }
+    return claims;
+  }
+
+  std::string path_of(const FileReference& file) const {
+    return join_path(location_.root, file.path);
+  }
+
+  void add_fault(const std::string& path, const Error& error) {
+    const bool is_missing = error.code == ErrorCode::kNotFound;
+    result_.faults.push_back(
+        {path, byte_named_in(error.message), is_missing ? "the file is missing" : error.message});
+  }
+
+  /// Length and checksum: all that is known of files whose form belongs to others.
+  void check_bytes(const FileReference& file) {
+    const std::string path = path_of(file);
+    const auto found = summarize_file(files_, path);
+    if (!found.ok()) {
+      add_fault(path, found.error());
+      return;
+    }
+    result_.bytes += found.value().length_bytes;
+    if (found.value().length_bytes != file.length_bytes) {
+      SnapshotFault fault{path, std::nullopt, ""};
+      fault.offset = std::min(found.value().length_bytes, file.length_bytes);
+      fault.what = "has " + std::to_string(found.value().length_bytes) +
+                   " bytes, the manifest says " + std::to_string(file.length_bytes);
+      result_.faults.push_back(std::move(fault));
+    } else if (found.value().crc32c != file.crc32c) {
+      result_.faults.push_back({path, std::nullopt,
+                                "has CRC32C " + std::to_string(found.value().crc32c) +
+                                    ", the manifest says " + std::to_string(file.crc32c) +
+                                    "; the file has no inner checksums to say where"});
+    }
+  }
+
+  void check_state_file(const FileReference& file, const StateFileClaim& claim) {
+    const std::string path = path_of(file);
+    const auto survey = state::survey_state_file(files_, {path, {file.length_bytes, file.crc32c}});
+    if (const auto size = files_.size_bytes(path); size.ok()) {
+      result_.bytes += size.value();
+    }
+    if (!survey.ok()) {
+      add_fault(path, survey.error());
+      return;
+    }
+    const state::StateFileIndex& index = survey.value().index;
+    result_.entries += index.entries;
+    if (index.max_parallelism != claim.op->max_parallelism) {
+      result_.faults.push_back({path, std::nullopt,
+                                "was written with max parallelism " +
+                                    std::to_string(index.max_parallelism) + ", the manifest says " +
+                                    std::to_string(claim.op->max_parallelism)});
+    }
+    if (index.key_groups != claim.handle->key_groups) {
+      result_.faults.push_back({path, std::nullopt,
+                                "holds key groups " + std::to_string(index.key_groups.first) +
+                                    " to " + std::to_string(index.key_groups.last) +
+                                    ", the manifest says " +
+                                    std::to_string(claim.handle->key_groups.first) + " to " +
+                                    std::to_string(claim.handle->key_groups.last)});
+    }
+  }
+
+  FileSystem& files_;
+  const SnapshotLocation& location_;
+  SnapshotVerification result_;
+};
+
+}  // namespace
+
+SnapshotVerification verify_snapshot(FileSystem& files, const SnapshotLocation& location) {
+  return Verifier(files, location).run();
+}
+
+}  // namespace weir::checkpoint
