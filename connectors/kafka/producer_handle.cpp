@@ -25,6 +25,10 @@ bool is_transient(rd_kafka_resp_err_t code) {
          code == RD_KAFKA_RESP_ERR__RESOLVE || code == RD_KAFKA_RESP_ERR__TIMED_OUT;
 }
 
+bool is_purge(rd_kafka_resp_err_t code) {
+  return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<ProducerHandle>> ProducerHandle::create(const Properties& properties,
@@ -72,7 +76,12 @@ ProducerHandle::~ProducerHandle() {
 void ProducerHandle::on_delivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* message,
                                  void* self) {
   auto* const handle = static_cast<ProducerHandle*>(self);
-  if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+  if (is_purge(message->err)) {
+    // Something else broke the transaction, and this record went with it: error() finds out what.
+    if (!handle->was_purged_.exchange(true)) {
+      handle->waker_->wake();
+    }
+  } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     handle->fail(rd_error(message->err, std::string("a record for topic ") +
                                             rd_kafka_topic_name(message->rkt) +
                                             " was not written"));
@@ -138,7 +147,18 @@ void ProducerHandle::fail(Error error) {
   waker_->wake();
 }
 
-Status ProducerHandle::error() const {
+Status ProducerHandle::error() {
+  WEIR_TRY(recorded_error());
+  if (!was_purged_) {
+    return {};
+  }
+  const std::string doing = "a record was given up";
+  WEIR_TRY(cause_of_broken_transaction(doing));
+  fail(rd_error(RD_KAFKA_RESP_ERR__PURGE_QUEUE, doing));
+  return recorded_error();
+}
+
+Status ProducerHandle::recorded_error() const {
   if (!has_error_) {
     return {};
   }
@@ -247,11 +267,29 @@ Result<ProducerHandle::Produced> ProducerHandle::produce(const Record& record,
     return Produced::kQueueFull;
   }
   const RdPtr<rd_kafka_error_t> owned(error);
-  Error failure = rd_error(rd_kafka_error_code(error),
-                           std::string("writing to topic ") + rd_kafka_topic_name(topic),
-                           rd_kafka_error_string(error));
+  const std::string doing = std::string("writing to topic ") + rd_kafka_topic_name(topic);
+  if (rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__STATE) {
+    WEIR_TRY(cause_of_broken_transaction(doing));
+  }
+  Error failure = rd_error(rd_kafka_error_code(error), doing, rd_kafka_error_string(error));
   fail(failure);
   return failure;
+}
+
+Status ProducerHandle::cause_of_broken_transaction(const std::string& doing) {
+  if (transactional_id_.empty() || is_aborted_) {
+    return {};
+  }
+  poll();  // The delivery report of the record at fault names its topic, if it is there already.
+  WEIR_TRY(recorded_error());
+  // A broken transaction cannot begin again, and in saying so the client names the first error.
+  const RdPtr<rd_kafka_error_t> cause(rd_kafka_begin_transaction(client_.get()));
+  if (cause == nullptr || (rd_kafka_error_txn_requires_abort(cause.get()) == 0 &&
+                           rd_kafka_error_is_fatal(cause.get()) == 0)) {
+    return {};
+  }
+  fail(rd_error(rd_kafka_error_code(cause.get()), doing, rd_kafka_error_string(cause.get())));
+  return recorded_error();  // what came first, if the poller served the report meanwhile
 }
 
 void ProducerHandle::poll() { rd_kafka_poll(client_.get(), 0); }
@@ -295,7 +333,8 @@ std::optional<ProducerIdentity> ProducerHandle::confirm_identity(int timeout_ms)
   const std::int64_t begin_us = client_clock_us();
   wants_statistics_ = true;
   ProducerIdentity identity;
-  while (client_clock_us() < begin_us + std::int64_t{timeout_ms} * 1'000 && !has_error_) {
+  while (client_clock_us() < begin_us + std::int64_t{timeout_ms} * 1'000 && !has_error_ &&
+         !was_purged_) {
     rd_kafka_poll(client_.get(), 10);
     if (has_new_statistics(begin_us, identity)) {
       wants_statistics_ = false;
@@ -320,6 +359,7 @@ ProducerHandle::Ended ProducerHandle::commit(int timeout_ms, std::string& detail
 }
 
 Status ProducerHandle::abort(int timeout_ms) {
+  is_aborted_ = true;
   if (rd_kafka_error_t* error = rd_kafka_abort_transaction(client_.get(), timeout_ms)) {
     return transaction_error(error, "aborting");
   }

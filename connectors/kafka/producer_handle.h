@@ -27,8 +27,8 @@ struct EpochCounter {
 /// a handle that committed is thrown away, so that a late EndTxn can hit no later transaction.
 ///
 /// The first asynchronous error is kept for ever: error() returns it, and every call after it
-/// fails. One thread produces; any thread may poll() (a process-wide poller does, so that delivery
-/// reports and statistics are served while the task sleeps).
+/// fails. One thread at a time uses a handle; any other may poll() (a process-wide poller does, so
+/// that delivery reports and statistics are served while the task sleeps).
 class ProducerHandle {
  public:
   /// `transactional_id` empty = an ordinary idempotent producer. Does not block.
@@ -72,7 +72,9 @@ class ProducerHandle {
   /// Rolls the open transaction back. Blocks up to `timeout_ms`.
   Status abort(int timeout_ms);
 
-  Status error() const;
+  /// The first error. Records given up with a broken transaction count, too, but what broke it is
+  /// what is told.
+  Status error();
   const std::string& transactional_id() const { return transactional_id_; }
 
  private:
@@ -86,6 +88,9 @@ class ProducerHandle {
 
   void fail(Error error);
   Error transaction_error(rd_kafka_error_t* error, const std::string& doing);
+  Status recorded_error() const;
+  /// What broke the open transaction, recorded as the first error; success when nothing did.
+  Status cause_of_broken_transaction(const std::string& doing);
   Result<rd_kafka_topic_t*> topic_handle(const std::string& name);
   bool has_new_statistics(std::int64_t since_us, ProducerIdentity& identity);
 
@@ -95,6 +100,8 @@ class ProducerHandle {
   std::atomic<bool> wants_wake_{false};
   std::atomic<bool> wants_statistics_{false};
   std::atomic<bool> has_error_{false};
+  std::atomic<bool> was_purged_{false};
+  bool is_aborted_ = false;  // by the thread that produces
 
   mutable std::mutex mutex_;  // guards the three below
   Status error_;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "kafka/committable.h"
+#include "kafka/producer_handle.h"
 #include "kafka/test_broker.h"
 #include "kafka/test_host.h"
 #include "weir/codec.h"
@@ -270,6 +271,38 @@ TEST_F(KafkaSinkOnBroker, D1_ARejectedRecordFailsTheEpoch) {
     ASSERT_FALSE(status.ok());
     EXPECT_NE(status.error().message.find("MSG_SIZE_TOO_LARGE"), std::string::npos)
         << status.error().message;
+  }
+}
+
+// The client refuses records once the transaction is broken, often before the delivery report of
+// the record that broke it is served.
+TEST_F(KafkaSinkOnBroker, D1_RecordsWrittenAfterARejectedOneReportTheRejection) {
+  const std::string topic = TestBroker::get().make_topic("after-reject");
+  Properties properties;
+  properties.set("bootstrap.servers", TestBroker::get().bootstrap());
+  properties.set("message.max.bytes", "3000000");
+  Record huge;
+  huge.value = std::string(2'000'000, 'x');
+  Record small;
+  small.value = "small";
+  for (int round = 0; round < 4; ++round) {
+    auto handle = ProducerHandle::create(properties, topic + std::to_string(round),
+                                         std::make_shared<Waker>(nullptr))
+                      .value();
+    ASSERT_TRUE(handle->init_transactions(60'000).ok());
+    ASSERT_TRUE(handle->begin().ok());
+    ASSERT_TRUE(handle->produce(huge, topic, nullptr).ok());
+    Status status;
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    while (status.ok() && std::chrono::steady_clock::now() < deadline) {
+      status = handle->produce(small, topic, nullptr).status();
+      std::this_thread::sleep_for(200us);
+    }
+    ASSERT_FALSE(status.ok());
+    EXPECT_NE(status.error().message.find("MSG_SIZE_TOO_LARGE"), std::string::npos)
+        << status.error().message;
+    EXPECT_EQ(status.error().code, ErrorCode::kInvalidArgument);
+    EXPECT_EQ(handle->error().error().message, status.error().message);
   }
 }
 
