@@ -1,0 +1,208 @@
+#include "checkpoint/savepoint.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include "base/crc32c.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "state/canonical_file.h"
+
+namespace weir::checkpoint {
+namespace {
+
+constexpr std::string_view kManifestName = "_metadata";
+constexpr std::size_t kHintBytesMax = 48;
+constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
+
+std::string random_hex() {
+  std::random_device chance;
+  const std::uint64_t value = (std::uint64_t{chance()} << 32) | chance();
+  char digits[13];
+  std::snprintf(digits, sizeof digits, "%012llx",
+                static_cast<unsigned long long>(value & 0xffffffffffffULL));
+  return digits;
+}
+
+/// Letters and digits of a uid, for people.
+std::string hint_of(const std::string& uid) {
+  std::string hint = uid.substr(0, kHintBytesMax);
+  for (char& c : hint) {
+    const bool is_good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c >= '0' && c <= '9') || c == '-' || c == '_';
+    c = is_good ? c : '_';
+  }
+  return hint;
+}
+
+class SavepointWriter {
+ public:
+  SavepointWriter(CheckpointStore& store, std::string directory,
+                  const std::function<bool()>& is_cancelled)
+      : store_(store), directory_(std::move(directory)), is_cancelled_(is_cancelled) {}
+
+  Status write(Manifest& manifest) {
+    sort(manifest);
+    for (OperatorSnapshot& op : manifest.operators) {
+      for (SubtaskSnapshot& subtask : op.subtasks) {
+        for (StateHandle& handle : subtask.files) {
+          WEIR_TRY(write_state(op.uid + "-" + std::to_string(subtask.subtask), handle));
+        }
+      }
+    }
+    for (SinkSnapshot& sink : manifest.sinks) {
+      WEIR_TRY(copy_files_of(sink));
+    }
+    manifest.kind = SnapshotKind::kSavepoint;
+    WEIR_ASSIGN(const std::string bytes, encode_manifest(manifest));
+    WEIR_TRY(files().sync_directory(directory_));
+    WEIR_TRY(store_.check_leading());
+    kill_point("savepoint.before_manifest");
+    WEIR_TRY(files().publish(join_path(directory_, kManifestName), bytes));
+    kill_point("savepoint.after_manifest");
+    return {};
+  }
+
+  void remove_all() {
+    // The manifest first: half a savepoint must not look like a whole one.
+    static_cast<void>(files().remove(join_path(directory_, kManifestName)).ok());
+    for (const std::string& name : written_) {
+      static_cast<void>(files().remove(join_path(directory_, name)).ok());
+    }
+    static_cast<void>(files().remove_directory(directory_).ok());
+  }
+
+ private:
+  FileSystem& files() { return store_.files(); }
+
+  std::string new_name(const std::string& hint) {
+    written_.push_back(std::to_string(written_.size()) + "-" + hint_of(hint));
+    return written_.back();
+  }
+
+  /// Acknowledgements come in any order; a savepoint has one.
+  static void sort(Manifest& manifest) {
+    const auto by_uid = [](const auto& a, const auto& b) { return a.uid < b.uid; };
+    const auto by_subtask = [](const auto& a, const auto& b) { return a.subtask < b.subtask; };
+    std::sort(manifest.operators.begin(), manifest.operators.end(), by_uid);
+    std::sort(manifest.sources.begin(), manifest.sources.end(), by_uid);
+    std::sort(manifest.sinks.begin(), manifest.sinks.end(), by_uid);
+    for (OperatorSnapshot& op : manifest.operators) {
+      std::sort(op.subtasks.begin(), op.subtasks.end(), by_subtask);
+    }
+    for (SourceSnapshot& source : manifest.sources) {
+      std::sort(source.readers.begin(), source.readers.end(), by_subtask);
+    }
+    for (SinkSnapshot& sink : manifest.sinks) {
+      std::sort(sink.writers.begin(), sink.writers.end(), by_subtask);
+    }
+  }
+
+  Status write_state(const std::string& hint, StateHandle& handle) {
+    const std::string name = new_name(hint);
+    const state::RestoreFile from{store_.path_of(handle.file.path),
+                                  {handle.file.length_bytes, handle.file.crc32c}};
+    state::CanonicalOptions options;
+    options.is_cancelled = is_cancelled_;
+    WEIR_ASSIGN(const state::SnapshotFileInfo info,
+                state::write_canonical_file(files(), from, join_path(directory_, name), options));
+    handle.file = {name, info.file.length_bytes, info.file.crc32c};
+    handle.kind = "canonical";
+    return {};
+  }
+
+  Status copy_files_of(SinkSnapshot& sink) {
+    std::map<std::string, std::string> new_names;
+    for (FileReference& file : sink.files) {
+      const std::string name = new_name(sink.uid);
+      WEIR_TRY(copy(file, name));
+      new_names[file.path] = name;
+      file.path = name;
+    }
+    for (Committable& committable : sink.committables) {
+      for (std::string& file : committable.files) {
+        file = new_names.at(file);
+      }
+    }
+    return {};
+  }
+
+  Status copy(const FileReference& file, const std::string& name) {
+    const std::string path = store_.path_of(file.path);
+    WEIR_ASSIGN(const auto in, files().open(path));
+    WEIR_ASSIGN(const auto out, files().create_writer(join_path(directory_, name)));
+    std::uint32_t crc = 0;
+    std::string bytes;
+    const std::uint64_t size = in->size_bytes();
+    for (std::uint64_t at = 0; at < size; at += bytes.size()) {
+      if (is_cancelled_ != nullptr && is_cancelled_()) {
+        return Error{ErrorCode::kCancelled, "the savepoint is not wanted any more"};
+      }
+      WEIR_TRY(in->read_at(
+          at, static_cast<std::size_t>(std::min<std::uint64_t>(kCopyBytes, size - at)), bytes));
+      crc = crc32c(bytes, crc);
+      WEIR_TRY(out->append(bytes));
+    }
+    if (size != file.length_bytes || crc != file.crc32c) {
+      return Error{ErrorCode::kCorruption,
+                   "file " + path + " has other bytes than when it was written"};
+    }
+    WEIR_TRY(out->sync());
+    return out->close();
+  }
+
+  CheckpointStore& store_;
+  const std::string directory_;
+  const std::function<bool()>& is_cancelled_;
+  std::vector<std::string> written_;
+};
+
+}  // namespace
+
+Result<std::string> write_savepoint(CheckpointStore& store, Manifest manifest,
+                                    const std::string& directory,
+                                    const std::function<bool()>& is_cancelled) {
+  WEIR_TRY(store.files().create_directories(directory));
+  std::string path;
+  constexpr int kTriesMax = 10;
+  for (int tries = 1;; ++tries) {
+    path = join_path(directory, "savepoint-" + manifest.job_id.substr(0, 6) + "-" + random_hex());
+    const Status created = store.files().create_directory(path);
+    if (created.ok()) {
+      break;
+    }
+    if (created.error().code != ErrorCode::kAlreadyExists || tries == kTriesMax) {
+      return created.error().with_context("cannot make a savepoint in " + directory);
+    }
+  }
+  SavepointWriter writer(store, path, is_cancelled);
+  const Status written = writer.write(manifest);
+  if (!written.ok()) {
+    writer.remove_all();
+    return written.error().with_context("savepoint " + path);
+  }
+  WEIR_TRY(store.files().sync_directory(directory));
+  log().info("savepoint of checkpoint {} written to {}", manifest.checkpoint, path);
+  return path;
+}
+
+std::string base_directory_of(const Manifest& manifest, const std::string& path) {
+  const auto parent_of = [](std::string directory) {
+    while (directory.size() > 1 && directory.ends_with('/')) {
+      directory.pop_back();
+    }
+    const std::size_t slash = directory.find_last_of('/');
+    return slash == std::string::npos ? std::string(".")
+           : slash == 0               ? std::string("/")
+                                      : directory.substr(0, slash);
+  };
+  const bool is_file = path == kManifestName || path.ends_with("/" + std::string(kManifestName));
+  std::string own = is_file ? parent_of(path) : path;
+  return manifest.kind == SnapshotKind::kSavepoint ? own : parent_of(own);
+}
+
+}  // namespace weir::checkpoint

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "checkpoint/manifest.h"
+#include "checkpoint/store.h"
+#include "weir/result.h"
+
+namespace weir::checkpoint {
+
+/// Writes a savepoint: `<directory>/savepoint-<first 6 of the job id>-<random>/` with the manifest
+/// and every file it names, by relative path, so that the directory can be moved as a whole. State
+/// files are written in canonical form, files of committables are copied and verified.
+///
+/// `manifest` names files of `store`. Returns the new directory. Blocks; thread-safe. After a
+/// failure what was written is removed as far as possible; without its manifest it means nothing.
+/// Kill points: savepoint.before_manifest, savepoint.after_manifest.
+Result<std::string> write_savepoint(CheckpointStore& store, Manifest manifest,
+                                    const std::string& directory,
+                                    const std::function<bool()>& is_cancelled);
+
+/// What the paths in a manifest found at `path` (a directory or its _metadata) are relative to: the
+/// savepoint's own directory, or the job's directory around a chk-<n>.
+std::string base_directory_of(const Manifest& manifest, const std::string& path);
+
+}  // namespace weir::checkpoint
