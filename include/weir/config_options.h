@@ -154,7 +154,7 @@ inline constexpr ConfigOption<std::string> kCheckpointDir{
     "execution.checkpointing.dir", "", "Directory for checkpoints.", detail::not_empty};
 inline constexpr ConfigOption<std::string> kSavepointDir{
     "execution.checkpointing.savepoint-dir", "", "Directory for savepoints that name none.",
-    detail::not_empty, false};
+    detail::not_empty};
 inline constexpr ConfigOption<CheckpointStorageType> kCheckpointStorage{
     "execution.checkpointing.storage", "filesystem",
     "Where checkpoints go. jobmanager keeps them in memory, lost with the process. (Flink's "

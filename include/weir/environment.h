@@ -6,6 +6,7 @@
 
 #include "weir/configuration.h"
 #include "weir/data_stream.h"
+#include "weir/job_client.h"
 #include "weir/job_result.h"
 #include "weir/job_status.h"
 #include "weir/result.h"
@@ -45,6 +46,10 @@ class Environment {
   /// Runs the pipeline until its input ends or it is stopped. Errors: what is wrong with the
   /// settings, or why the job failed for good.
   Result<JobResult> execute(const std::string& job_name);
+
+  /// Runs the pipeline on a thread of its own. Errors: what is wrong with the plan or the settings;
+  /// why a job failed later is JobClient::wait's to tell. Signals are left to the program.
+  Result<JobClient> execute_async(const std::string& job_name);
 
   /// The plan as text: vertices, chains, edges, uids, parallelism.
   Result<std::string> explain(const std::string& job_name) const;

@@ -9,7 +9,16 @@
 namespace weir {
 
 /// Flink's job states, as far as an embedded job has them.
-enum class JobPhase { kCreated, kRestoring, kRunning, kRestarting, kFinished, kSuspended, kFailed };
+enum class JobPhase {
+  kCreated,
+  kRestoring,
+  kRunning,
+  kRestarting,
+  kFinished,
+  kSuspended,
+  kCanceled,
+  kFailed
+};
 
 /// A running job at a glance. Counters go on over restarts within the process.
 struct JobStatus {

@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <memory>
 #include <random>
+#include <thread>
 
 #include "graph/planner.h"
 #include "runtime/job_options.h"
@@ -13,18 +15,18 @@ namespace weir {
 namespace {
 
 /// The job that signals stop; one per process at a time.
-std::atomic<runtime::JobRunner*> running_job{nullptr};
+std::atomic<runtime::JobControl*> running_job{nullptr};
 
 void stop_running_job(int /*signal*/) {
-  if (runtime::JobRunner* job = running_job.load()) {
-    job->request_stop();
+  if (runtime::JobControl* job = running_job.load()) {
+    job->request_suspend();
   }
 }
 
 /// SIGTERM and SIGINT stop the job gracefully while this lives; a second one kills the process.
 class StopSignals {
  public:
-  explicit StopSignals(runtime::JobRunner& job) {
+  explicit StopSignals(runtime::JobControl& job) {
     running_job.store(&job);
     struct sigaction action = {};
     action.sa_handler = stop_running_job;
@@ -45,8 +47,7 @@ class StopSignals {
   struct sigaction old_int_ = {};
 };
 
-Result<runtime::ExecutionPlan> plan_of(const StreamGraph& graph,
-                                       const Configuration& configuration,
+Result<runtime::ExecutionPlan> plan_of(const StreamGraph& graph, const Configuration& configuration,
                                        const std::string& job_name) {
   WEIR_TRY(validate(configuration));
   graph::PlanOptions options;
@@ -57,17 +58,53 @@ Result<runtime::ExecutionPlan> plan_of(const StreamGraph& graph,
   return graph::build_plan(graph, options);
 }
 
+Result<std::unique_ptr<runtime::JobRunner>> make_runner(const StreamGraph& graph,
+                                                        const Configuration& configuration,
+                                                        const std::string& job_name,
+                                                        const JobListener& listener) {
+  WEIR_ASSIGN(runtime::ExecutionPlan plan, plan_of(graph, configuration, job_name));
+  WEIR_ASSIGN(runtime::JobOptions options, runtime::job_options_of(configuration, job_name));
+  options.listener = listener;
+  std::mt19937_64 random(std::random_device{}());
+  auto restarts = make_restart_strategy(configuration, [random]() mutable {
+    return std::uniform_real_distribution<double>(0.0, 1.0)(random);
+  });
+  return std::make_unique<runtime::JobRunner>(std::move(plan), std::move(options),
+                                              std::move(restarts));
+}
+
+/// A job on a thread of its own, which is waited for.
+struct BackgroundJob {
+  std::unique_ptr<runtime::JobRunner> runner;
+  std::thread thread;
+
+  explicit BackgroundJob(std::unique_ptr<runtime::JobRunner> job)
+      : runner(std::move(job)), thread([this] { (void)runner->run(); }) {}
+  ~BackgroundJob() { thread.join(); }
+  BackgroundJob(const BackgroundJob&) = delete;
+  BackgroundJob& operator=(const BackgroundJob&) = delete;
+};
+
 }  // namespace
 
 std::string_view job_phase_name(JobPhase phase) {
   switch (phase) {
-    case JobPhase::kCreated: return "CREATED";
-    case JobPhase::kRestoring: return "INITIALIZING";
-    case JobPhase::kRunning: return "RUNNING";
-    case JobPhase::kRestarting: return "RESTARTING";
-    case JobPhase::kFinished: return "FINISHED";
-    case JobPhase::kSuspended: return "SUSPENDED";
-    case JobPhase::kFailed: return "FAILED";
+    case JobPhase::kCreated:
+      return "CREATED";
+    case JobPhase::kRestoring:
+      return "INITIALIZING";
+    case JobPhase::kRunning:
+      return "RUNNING";
+    case JobPhase::kRestarting:
+      return "RESTARTING";
+    case JobPhase::kFinished:
+      return "FINISHED";
+    case JobPhase::kSuspended:
+      return "SUSPENDED";
+    case JobPhase::kCanceled:
+      return "CANCELED";
+    case JobPhase::kFailed:
+      return "FAILED";
   }
   return "?";
 }
@@ -76,16 +113,15 @@ Environment::Environment(Configuration configuration)
     : configuration_(std::move(configuration)), graph_(std::make_shared<StreamGraph>()) {}
 
 Result<JobResult> Environment::execute(const std::string& job_name) {
-  WEIR_ASSIGN(runtime::ExecutionPlan plan, plan_of(*graph_, configuration_, job_name));
-  WEIR_ASSIGN(runtime::JobOptions options, runtime::job_options_of(configuration_, job_name));
-  options.listener = listener_;
-  std::mt19937_64 random(std::random_device{}());
-  auto restarts = make_restart_strategy(configuration_, [random]() mutable {
-    return std::uniform_real_distribution<double>(0.0, 1.0)(random);
-  });
-  runtime::JobRunner runner(std::move(plan), std::move(options), std::move(restarts));
-  const StopSignals signals(runner);
-  return runner.run();
+  WEIR_ASSIGN(const auto runner, make_runner(*graph_, configuration_, job_name, listener_));
+  const StopSignals signals(*runner->control());
+  return runner->run();
+}
+
+Result<JobClient> Environment::execute_async(const std::string& job_name) {
+  WEIR_ASSIGN(auto runner, make_runner(*graph_, configuration_, job_name, listener_));
+  const std::shared_ptr<runtime::JobControl> control = runner->control();
+  return JobClient(control, std::make_shared<BackgroundJob>(std::move(runner)));
 }
 
 Result<std::string> Environment::explain(const std::string& job_name) const {

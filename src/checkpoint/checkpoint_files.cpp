@@ -6,11 +6,14 @@
 
 namespace weir::checkpoint {
 
-void StoreCheckpointFiles::adopt(const Manifest& manifest) {
+void StoreCheckpointFiles::adopt(const Manifest& manifest, const std::string& base) {
   const std::lock_guard lock(mutex_);
   for (const SinkSnapshot& sink : manifest.sinks) {
     for (const FileReference& file : sink.files) {
       known_[file.path] = file;
+      if (!base.empty()) {
+        foreign_[file.path] = join_path(base, file.path);
+      }
     }
   }
 }
@@ -28,16 +31,17 @@ Result<std::string> StoreCheckpointFiles::write(std::string_view hint, std::stri
 
 Result<std::string> StoreCheckpointFiles::read(std::string_view name) {
   FileReference wanted;
+  std::string path;
   {
     const std::lock_guard lock(mutex_);
     const auto found = known_.find(name);
     if (found == known_.end()) {
-      return Error{ErrorCode::kNotFound,
-                   "no checkpoint names a file '" + std::string(name) + "'"};
+      return Error{ErrorCode::kNotFound, "no checkpoint names a file '" + std::string(name) + "'"};
     }
     wanted = found->second;
+    const auto foreign = foreign_.find(name);
+    path = foreign == foreign_.end() ? store_.path_of(wanted.path) : foreign->second;
   }
-  const std::string path = store_.path_of(wanted.path);
   WEIR_ASSIGN(std::string bytes, store_.files().read(path));
   if (bytes.size() != wanted.length_bytes || crc32c(bytes) != wanted.crc32c) {
     return Error{ErrorCode::kCorruption,

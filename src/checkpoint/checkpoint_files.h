@@ -19,8 +19,9 @@ class StoreCheckpointFiles final : public CheckpointFiles {
  public:
   explicit StoreCheckpointFiles(CheckpointStore& store) : store_(store) {}
 
-  /// Makes the files of a restored manifest's sinks readable.
-  void adopt(const Manifest& manifest);
+  /// Makes the files of a restored manifest's sinks readable. `base` = what their names are
+  /// relative to; empty = the store's own directory.
+  void adopt(const Manifest& manifest, const std::string& base = {});
 
   /// Checkpoint `checkpoint` was triggered: what is written from now on is named by the next one at
   /// the latest. File names carry that number, which keeps the garbage collection away until then.
@@ -39,6 +40,7 @@ class StoreCheckpointFiles final : public CheckpointFiles {
   std::atomic<CheckpointId> next_checkpoint_{std::numeric_limits<CheckpointId>::max()};
   std::mutex mutex_;
   std::map<std::string, FileReference, std::less<>> known_;
+  std::map<std::string, std::string, std::less<>> foreign_;  ///< name -> path of adopted ones
 };
 
 }  // namespace weir::checkpoint

@@ -22,6 +22,7 @@ struct Trigger {
   SnapshotKind kind = SnapshotKind::kCheckpoint;
   bool is_terminal = false;
   bool is_drain = false;
+  RequestId request = 0;  ///< who asked; 0 = the engine itself
 };
 
 /// Every acknowledgement is there: check the edge balance, assemble the manifest and publish it.

@@ -112,7 +112,8 @@ void CheckpointCoordinator::start(const TriggerRequest& request, TimestampMs now
     // Start to start; what was missed while another one ran is not made up for.
     next_periodic_ms_ = now_ms + interval_now_ms();
   }
-  out.emplace_back(Trigger{checkpoint, request.kind, request.is_terminal, request.is_drain});
+  out.emplace_back(
+      Trigger{checkpoint, request.kind, request.is_terminal, request.is_drain, request.request});
 }
 
 /// One publication at a time, so that checkpoints complete with rising numbers.

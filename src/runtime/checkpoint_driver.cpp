@@ -1,6 +1,7 @@
 #include "runtime/checkpoint_driver.h"
 
 #include <exception>
+#include <filesystem>
 
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -38,9 +39,81 @@ void CheckpointDriver::on_time() {
   }
 }
 
-void CheckpointDriver::request_stop() {
-  act_on(coordinator_.request_stop(next_request_++, checkpoint::SnapshotKind::kCheckpoint, false,
+void CheckpointDriver::request_suspend() {
+  suspend_request_ = next_request_++;
+  act_on(coordinator_.request_stop(suspend_request_, checkpoint::SnapshotKind::kCheckpoint, false,
                                    now_ms()));
+}
+
+void CheckpointDriver::request(std::shared_ptr<SnapshotRequest> request) {
+  using Kind = SnapshotRequest::Kind;
+  const Kind kind = request->kind();
+  if (options_.store == nullptr) {
+    request->answer(
+        Error{ErrorCode::kInvalidArgument,
+              "the job has no place for state: set execution.checkpointing.interval and "
+              "execution.checkpointing.dir"});
+    return;
+  }
+  if (kind != Kind::kCheckpoint && request->directory().empty() &&
+      options_.job->savepoint_directory.empty()) {
+    request->answer(Error{ErrorCode::kInvalidArgument,
+                          "no directory for the savepoint: name one, or set "
+                          "execution.checkpointing.savepoint-dir"});
+    return;
+  }
+  const checkpoint::RequestId id = next_request_++;
+  const bool is_drain = request->is_drain();
+  requests_[id] = std::move(request);
+  if (kind == Kind::kCheckpoint) {
+    act_on(coordinator_.request_checkpoint(id, now_ms()));
+  } else if (kind == Kind::kSavepoint) {
+    act_on(coordinator_.request_savepoint(id, now_ms()));
+  } else {
+    act_on(coordinator_.request_stop(id, checkpoint::SnapshotKind::kSavepoint, is_drain, now_ms()));
+  }
+}
+
+void CheckpointDriver::answer(const checkpoint::RequestDone& done) {
+  const auto found = requests_.find(done.request);
+  if (found == requests_.end()) {
+    return;
+  }
+  const std::shared_ptr<SnapshotRequest> request = std::move(found->second);
+  requests_.erase(found);
+  const bool is_stop = request->kind() == SnapshotRequest::Kind::kStop;
+  if (done.failure.has_value()) {
+    const std::string_view what =
+        request->kind() == SnapshotRequest::Kind::kCheckpoint ? "checkpoint" : "savepoint";
+    const std::string reason(checkpoint::abort_reason_name(*done.failure));
+    log().warn("{} on request failed: {}", what, reason);
+    request->answer(Error{ErrorCode::kUnavailable,
+                          "the " + std::string(what) + " failed: " + reason +
+                              (last_problem_.empty() ? "" : " (" + last_problem_ + ")") +
+                              (is_stop ? "; the job goes on" : "")});
+    if (is_stop && request->is_drain() && done.checkpoint != 0) {
+      // Windows may have fired and inputs ended: only the last checkpoint knows how it was before.
+      options_.on_failed(
+          {ErrorCode::kUnavailable, "the job was drained, but its savepoint failed (" + reason +
+                                        "); it goes on from its last "
+                                        "checkpoint"});
+    }
+    return;
+  }
+  SnapshotInfo info{done.checkpoint, {}};
+  const auto collecting = collecting_.find(done.checkpoint);
+  info.path =
+      collecting != collecting_.end() && !collecting->second.savepoint.empty()
+          ? collecting->second.savepoint
+          : std::filesystem::absolute(
+                options_.store->path_of(checkpoint::CheckpointStore::directory_of(done.checkpoint)))
+                .lexically_normal()
+                .string();
+  if (is_stop) {
+    options_.control->answer_at_end(request, std::move(info));
+  } else {
+    request->answer(std::move(info));
+  }
 }
 
 void CheckpointDriver::keep_committables(TaskSnapshot& snapshot) {
@@ -65,6 +138,7 @@ void CheckpointDriver::on_decline(int task, CheckpointId checkpoint, const Error
                                   TaskSnapshot rest) {
   keep_committables(rest);
   if (reason.code != ErrorCode::kCancelled) {
+    last_problem_ = reason.message;
     log().warn("checkpoint {} failed: {}", checkpoint, reason.message);
   }
   act_on(coordinator_.on_decline(task, checkpoint, options_.attempt,
@@ -89,7 +163,8 @@ void CheckpointDriver::act(const checkpoint::Trigger& trigger) {
   }
   collecting.triggered_ms = options_.clock->wall_ms();
   const Barrier barrier{trigger.checkpoint, trigger.is_terminal,
-                        trigger.kind == checkpoint::SnapshotKind::kSavepoint};
+                        trigger.kind == checkpoint::SnapshotKind::kSavepoint, trigger.is_drain};
+  last_problem_.clear();
   if (options_.store == nullptr) {
     trigger_sources(barrier);
     return;
@@ -177,12 +252,79 @@ void CheckpointDriver::act(const checkpoint::Publish& publish) {
     Result<checkpoint::Manifest> built = build_manifest(id, collecting);
     if (!built.ok()) {
       log().error("checkpoint {} is refused: {}", id, built.error().message);
+      last_problem_ = built.error().message;
       act_on(coordinator_.on_publish_failed(id, checkpoint::AbortReason::kEdgeImbalance, now_ms()));
       return;
     }
     collecting.manifest = std::move(built).value();
   }
-  store_strand_->run([this, id, manifest = *collecting.manifest] {
+  if (collecting.trigger.kind == checkpoint::SnapshotKind::kSavepoint &&
+      collecting.savepoint.empty()) {
+    write_savepoint(id, collecting);
+  } else {
+    publish_record(id, *collecting.manifest);
+  }
+}
+
+void CheckpointDriver::write_savepoint(CheckpointId checkpoint, const Collecting& from) {
+  std::vector<std::string>& kept = savepoint_files_[checkpoint];
+  for (const checkpoint::FileReference& file : checkpoint::files_of(*from.manifest)) {
+    kept.push_back(file.path);
+  }
+  std::string directory = options_.job->savepoint_directory;
+  if (const auto request = requests_.find(from.trigger.request);
+      request != requests_.end() && !request->second->directory().empty()) {
+    directory = request->second->directory();
+  }
+  directory = std::filesystem::absolute(directory).lexically_normal().string();
+  // Not on the strand of the store: checkpoints go on meanwhile.
+  options_.io->run(
+      [this, checkpoint, manifest = *from.manifest, directory, is_closed = is_closed_] {
+        Result<std::string> written = checkpoint::write_savepoint(
+            *options_.store, manifest, directory, [is_closed] { return is_closed->load(); });
+        options_.inbox->post([this, checkpoint, written = std::move(written)] {
+          on_savepoint_written(checkpoint, written);
+        });
+      });
+}
+
+void CheckpointDriver::on_savepoint_written(CheckpointId checkpoint,
+                                            const Result<std::string>& written) {
+  const auto collecting = collecting_.find(checkpoint);
+  if (collecting == collecting_.end()) {
+    savepoint_files_.erase(checkpoint);
+    return;
+  }
+  if (!written.ok()) {
+    savepoint_files_.erase(checkpoint);
+    if (written.error().code == ErrorCode::kFenced) {
+      options_.on_failed(written.error());
+      return;
+    }
+    log().warn("{}", written.error().message);
+    last_problem_ = written.error().message;
+    act_on(coordinator_.on_publish_failed(
+        checkpoint, checkpoint::AbortReason::kFinalizeCheckpointFailure, now_ms()));
+    return;
+  }
+  collecting->second.savepoint = written.value();
+  if (collecting->second.trigger.is_terminal) {
+    // That the job has stopped is told by its own directory, whatever the user does with the
+    // savepoint: an ordinary terminal checkpoint with the same content.
+    collecting->second.manifest->kind = checkpoint::SnapshotKind::kCheckpoint;
+    publish_record(checkpoint, *collecting->second.manifest);
+    return;
+  }
+  savepoint_files_.erase(checkpoint);
+  checkpoint::PublishedSizes sizes;
+  sizes.full_size_bytes = checkpoint::state_size_bytes(*collecting->second.manifest);
+  sizes.size_bytes = sizes.full_size_bytes;
+  on_published(checkpoint, {}, sizes);
+  collecting_.erase(checkpoint);
+}
+
+void CheckpointDriver::publish_record(CheckpointId id, checkpoint::Manifest record) {
+  store_strand_->run([this, id, manifest = std::move(record)] {
     const Status status = options_.store->publish(manifest);
     checkpoint::PublishedSizes sizes;
     sizes.full_size_bytes = checkpoint::state_size_bytes(manifest);
@@ -194,11 +336,20 @@ void CheckpointDriver::act(const checkpoint::Publish& publish) {
 void CheckpointDriver::on_published(CheckpointId checkpoint, const Status& status,
                                     const checkpoint::PublishedSizes& sizes) {
   if (status.ok()) {
-    last_published_ = checkpoint;
+    const auto collecting = collecting_.find(checkpoint);
+    const bool is_savepoint =
+        collecting != collecting_.end() && !collecting->second.savepoint.empty();
+    if (is_savepoint && collecting->second.trigger.is_terminal) {
+      terminal_savepoint_ = collecting->second.savepoint;
+    }
+    if (!is_savepoint || collecting->second.trigger.is_terminal) {
+      last_published_ = checkpoint;
+    }
     act_on(coordinator_.on_published(checkpoint, sizes, now_ms()));
     return;
   }
   log().warn("checkpoint {} could not be published: {}", checkpoint, status.error().message);
+  last_problem_ = status.error().message;
   if (status.error().code == ErrorCode::kFenced ||
       status.error().code == ErrorCode::kAlreadyExists) {
     options_.on_failed(status.error());
@@ -212,7 +363,9 @@ void CheckpointDriver::on_published(CheckpointId checkpoint, const Status& statu
 
 void CheckpointDriver::act(const checkpoint::NotifyComplete& complete) {
   log().debug("checkpoint {} completed", complete.checkpoint);
-  collecting_.erase(complete.checkpoint);
+  if (!complete.is_terminal) {
+    collecting_.erase(complete.checkpoint);  // a terminal one is still to be answered
+  }
   tell_tasks(CheckpointCompleted{complete.checkpoint});
   options_.commits->on_checkpoint_complete(complete.checkpoint);
 }
@@ -241,8 +394,13 @@ void CheckpointDriver::act(const checkpoint::CollectGarbage& /*collect*/) {
     released_files_.erase(released_files_.begin(),
                           released_files_.end() - static_cast<std::ptrdiff_t>(kReleasedMax));
   }
-  store_strand_->run([this, released = released_files_] {
-    const Status collected = options_.store->collect_garbage(options_.job->garbage, {}, released);
+  std::vector<std::string> in_use;
+  for (const auto& [checkpoint, files] : savepoint_files_) {
+    in_use.insert(in_use.end(), files.begin(), files.end());
+  }
+  store_strand_->run([this, released = released_files_, in_use = std::move(in_use)] {
+    const Status collected =
+        options_.store->collect_garbage(options_.job->garbage, in_use, released);
     options_.inbox->post([this, collected] {
       if (!collected.ok()) {
         log().warn("old checkpoints could not be removed: {}", collected.error().message);
@@ -253,10 +411,14 @@ void CheckpointDriver::act(const checkpoint::CollectGarbage& /*collect*/) {
 }
 
 void CheckpointDriver::act(const checkpoint::RequestDone& done) {
-  if (done.failure.has_value()) {
-    log().warn("the final checkpoint failed: {}", checkpoint::abort_reason_name(*done.failure));
-    options_.on_stop_failed();
+  if (done.request == suspend_request_) {
+    if (done.failure.has_value()) {
+      log().warn("the final checkpoint failed: {}", checkpoint::abort_reason_name(*done.failure));
+      options_.on_suspend_failed();
+    }
+    return;
   }
+  answer(done);
 }
 
 void CheckpointDriver::act(const checkpoint::FailJob& fail) {
@@ -264,7 +426,7 @@ void CheckpointDriver::act(const checkpoint::FailJob& fail) {
 }
 
 void CheckpointDriver::act(const checkpoint::JobFinished& finished) {
-  options_.on_terminal(finished.checkpoint);
+  options_.on_terminal(finished.checkpoint, terminal_savepoint_);
 }
 
 void CheckpointDriver::act(const checkpoint::ScheduleAt& /*schedule*/) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,9 +11,11 @@
 #include "base/clock.h"
 #include "checkpoint/checkpoint_files.h"
 #include "checkpoint/coordinator.h"
+#include "checkpoint/savepoint.h"
 #include "checkpoint/store.h"
 #include "runtime/commit_driver.h"
 #include "runtime/io_executor.h"
+#include "runtime/job_control.h"
 #include "runtime/job_inbox.h"
 #include "runtime/job_options.h"
 #include "runtime/manifest_builder.h"
@@ -37,20 +40,25 @@ class CheckpointDriver {
     checkpoint::CoordinatorOptions coordinator;
     AttemptId attempt = 0;
     std::function<void(const Error&)> on_failed;
-    /// The terminal checkpoint was published; its commits may still be open.
-    std::function<void(CheckpointId)> on_terminal;
-    /// The stop that was asked for did not happen.
-    std::function<void()> on_stop_failed;
+    /// The terminal checkpoint was published; its commits may still be open. With the directory of
+    /// the savepoint, if it was stopped with one.
+    std::function<void(CheckpointId, const std::string& savepoint)> on_terminal;
+    /// The suspension that was asked for did not happen.
+    std::function<void()> on_suspend_failed;
+    JobControl* control = nullptr;
   };
 
   explicit CheckpointDriver(Options options);
+  ~CheckpointDriver() { is_closed_->store(true); }
 
   void start(std::vector<Task*> tasks, std::vector<SourceCoordinator*> sources);
   void on_all_running();
   void on_time();
   /// How long on_time can wait.
   std::int64_t next_wake_ms() const { return coordinator_.next_wake_ms(); }
-  void request_stop();
+  /// A final checkpoint, after which the job may be started again.
+  void request_suspend();
+  void request(std::shared_ptr<SnapshotRequest> request);
 
   void on_ack(int task, CheckpointId checkpoint, TaskSnapshot snapshot);
   void on_decline(int task, CheckpointId checkpoint, const Error& reason, TaskSnapshot rest);
@@ -65,12 +73,17 @@ class CheckpointDriver {
     TimestampMs triggered_ms = 0;
     /// Once assembled it stays as it is: publishing again must send the same bytes.
     std::optional<checkpoint::Manifest> manifest;
+    std::string savepoint;  ///< where it was written; a terminal one still needs its record
   };
 
   void act_on(const checkpoint::CoordinatorActions& actions);
   void act(const checkpoint::Trigger& trigger);
   void trigger_sources(const Barrier& barrier);
   void act(const checkpoint::Publish& publish);
+  void publish_record(CheckpointId checkpoint, checkpoint::Manifest manifest);
+  void write_savepoint(CheckpointId checkpoint, const Collecting& from);
+  void on_savepoint_written(CheckpointId checkpoint, const Result<std::string>& written);
+  void answer(const checkpoint::RequestDone& done);
   void on_published(CheckpointId checkpoint, const Status& status,
                     const checkpoint::PublishedSizes& sizes);
   void act(const checkpoint::NotifyComplete& complete);
@@ -98,6 +111,13 @@ class CheckpointDriver {
   std::map<CheckpointId, Collecting> collecting_;
   std::vector<std::string> released_files_;
   checkpoint::RequestId next_request_ = 1;
+  checkpoint::RequestId suspend_request_ = 0;
+  std::map<checkpoint::RequestId, std::shared_ptr<SnapshotRequest>> requests_;
+  std::string terminal_savepoint_;
+  std::string last_problem_;  ///< why something failed last, for answers
+  /// Savepoints that are being written, and the files they are made of.
+  std::map<CheckpointId, std::vector<std::string>> savepoint_files_;
+  std::shared_ptr<std::atomic<bool>> is_closed_ = std::make_shared<std::atomic<bool>>(false);
   CheckpointId last_published_ = 0;
   int waiting_for_deletion_ = 0;
 };

@@ -12,6 +12,7 @@ struct Barrier {
   CheckpointId checkpoint = 0;
   bool is_terminal = false;   ///< the job ends with this checkpoint
   bool is_savepoint = false;  ///< no side effects on sinks
+  bool is_drain = false;      ///< follows the end of the input, which it brings about
 };
 
 /// What a channel carries.

@@ -15,18 +15,19 @@ constexpr std::int64_t kTickMaxMs = 20;
 }  // namespace
 
 JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, JobServices services,
-                       AttemptId attempt, const checkpoint::Manifest* restored,
+                       AttemptId attempt, const RestorePoint* restored,
                        std::function<void(JobPhase)> on_phase)
     : plan_(plan),
       options_(options),
       services_(services),
       attempt_(attempt),
-      restored_(restored),
+      restored_(restored == nullptr ? nullptr : &restored->manifest),
+      is_chosen_(restored != nullptr && restored->is_chosen()),
       on_phase_(std::move(on_phase)) {
   if (services_.store != nullptr) {
     files_ = std::make_unique<checkpoint::StoreCheckpointFiles>(*services_.store);
     if (restored_ != nullptr) {
-      files_->adopt(*restored_);
+      files_->adopt(*restored_, restored->base);
     }
   }
   environment_.job_name = options.job_name;
@@ -68,11 +69,13 @@ JobAttempt::Outcome JobAttempt::run() {
   outcome.was_running = !tasks_.empty() && running_ == tasks_.size();
   outcome.is_finished = status.ok() && (is_finished_before() || at_end_ == tasks_.size());
   outcome.last_checkpoint = terminal_.value_or(0);
+  outcome.savepoint = savepoint_;
   return outcome;
 }
 
 bool JobAttempt::is_finished_before() const {
-  return restored_ != nullptr && restored_->is_terminal &&
+  // Who chooses a snapshot wants to go on from it, also after a drain.
+  return restored_ != nullptr && !is_chosen_ && restored_->is_terminal &&
          std::all_of(restored_->sources.begin(), restored_->sources.end(), [](const auto& source) {
            return std::all_of(source.readers.begin(), source.readers.end(),
                               [](const auto& reader) { return reader.is_finished; });
@@ -179,8 +182,7 @@ Status JobAttempt::create_tasks() {
       TaskRestore restore = restores.empty() ? TaskRestore() : std::move(restores[v][s]);
       tasks_.push_back(std::make_unique<Task>(static_cast<int>(tasks_.size()), vertex, subtask,
                                               environment_, std::move(wirings[v][s]),
-                                              std::move(restore),
-                                              workers_->signal(workers[v][s])));
+                                              std::move(restore), workers_->signal(workers[v][s])));
       workers_->add(workers[v][s], tasks_.back().get());
     }
   }
@@ -202,9 +204,8 @@ void JobAttempt::wire_channels(std::vector<std::vector<Task::Wiring>>& wirings,
         }
         channels_.push_back(std::make_unique<Channel>());
         Channel* channel = channels_.back().get();
-        channel->set_signals(
-            &workers_->signal(workers[from][static_cast<std::size_t>(sender)]),
-            &workers_->signal(workers[to][static_cast<std::size_t>(receiver)]));
+        channel->set_signals(&workers_->signal(workers[from][static_cast<std::size_t>(sender)]),
+                             &workers_->signal(workers[to][static_cast<std::size_t>(receiver)]));
         targets.push_back({receiver, channel});
         wirings[to][static_cast<std::size_t>(receiver)].inputs.push_back(
             {channel, edge.id, edge.to_input});
@@ -238,11 +239,13 @@ void JobAttempt::create_checkpoint_driver() {
   options.coordinator.attempt = attempt_;
   options.coordinator.restored_checkpoint = restored_ == nullptr ? 0 : restored_->checkpoint;
   options.on_failed = [this](const Error& error) { fail(error); };
-  options.on_terminal = [this](CheckpointId checkpoint) {
+  options.on_terminal = [this](CheckpointId checkpoint, const std::string& savepoint) {
     terminal_ = checkpoint;
+    savepoint_ = savepoint;
     check_terminal();
   };
-  options.on_stop_failed = [this] { is_stop_under_way_ = false; };
+  options.on_suspend_failed = [this] { is_stop_under_way_ = false; };
+  options.control = services_.control;
   checkpoints_ = std::make_unique<CheckpointDriver>(std::move(options));
 }
 
@@ -276,8 +279,7 @@ void JobAttempt::on_running(int /*task*/) {
         for (const checkpoint::SourceSnapshot& snapshot : restored_->sources) {
           for (const checkpoint::ReaderSnapshot& reader : snapshot.readers) {
             if (snapshot.uid == sources_[i]->uid()) {
-              reader_splits.insert(reader_splits.end(), reader.splits.begin(),
-                                   reader.splits.end());
+              reader_splits.insert(reader_splits.end(), reader.splits.begin(), reader.splits.end());
             }
           }
         }
@@ -304,18 +306,36 @@ void JobAttempt::serve() {
   const bool are_all_running = !tasks_.empty() && running_ == tasks_.size();
   if (checkpoints_ != nullptr) {
     checkpoints_->on_time();
-    if (services_.is_stop_requested->load() && are_all_running && !is_stop_under_way_ &&
-        !terminal_.has_value()) {
-      is_stop_under_way_ = true;
-      checkpoints_->request_stop();
-    }
-  } else if (services_.is_stop_requested->load() && !is_over()) {
-    fail({ErrorCode::kCancelled, "stopped on request before the job was running"});
   }
+  serve_requests(are_all_running);
   constexpr std::int64_t kStatusIntervalNs = 200'000'000;
   if (now_ns >= next_status_ns_) {
     next_status_ns_ = now_ns + kStatusIntervalNs;
     on_phase_(are_all_running ? JobPhase::kRunning : JobPhase::kRestoring);
+  }
+}
+
+void JobAttempt::serve_requests(bool are_all_running) {
+  if (services_.control->is_cancel_requested()) {
+    fail({ErrorCode::kCancelled, "cancelled on request"});
+    return;
+  }
+  const bool is_suspend_requested = services_.control->is_suspend_requested();
+  if (checkpoints_ == nullptr) {
+    if (is_suspend_requested) {
+      fail({ErrorCode::kCancelled, "stopped on request before the job was running"});
+    }
+    return;
+  }
+  if (!are_all_running || terminal_.has_value()) {
+    return;
+  }
+  if (is_suspend_requested && !is_stop_under_way_) {
+    is_stop_under_way_ = true;
+    checkpoints_->request_suspend();
+  }
+  for (auto& request : services_.control->take_requests()) {
+    checkpoints_->request(std::move(request));
   }
 }
 

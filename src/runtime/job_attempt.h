@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +7,7 @@
 
 #include "runtime/checkpoint_driver.h"
 #include "runtime/commit_driver.h"
+#include "runtime/job_control.h"
 #include "runtime/job_inbox.h"
 #include "runtime/job_options.h"
 #include "runtime/source_coordinator.h"
@@ -23,7 +23,15 @@ struct JobServices {
   IoExecutor* io = nullptr;
   MetricRegistry* metrics = nullptr;
   checkpoint::CheckpointStore* store = nullptr;  ///< null when checkpointing is off
-  const std::atomic<bool>* is_stop_requested = nullptr;
+  JobControl* control = nullptr;
+};
+
+/// What an attempt starts from.
+struct RestorePoint {
+  checkpoint::Manifest manifest;
+  /// What its paths are relative to; empty = the job's own directory.
+  std::string base;
+  bool is_chosen() const { return !base.empty(); }
 };
 
 /// One run of a job from a checkpoint (or from nothing) to its end or its first failure. The
@@ -32,15 +40,16 @@ struct JobServices {
 class JobAttempt final : public TaskListener {
  public:
   struct Outcome {
-    Status status;                 ///< why the attempt failed, if it did
-    bool is_finished = false;      ///< the input ended and everything is committed
+    Status status;             ///< why the attempt failed, if it did
+    bool is_finished = false;  ///< the input ended and everything is committed
     CheckpointId last_checkpoint = 0;
-    bool was_running = false;      ///< all tasks ran
+    std::string savepoint;     ///< the one it was stopped with
+    bool was_running = false;  ///< all tasks ran
   };
 
   /// `restored` may be null.
   JobAttempt(const ExecutionPlan& plan, const JobOptions& options, JobServices services,
-             AttemptId attempt, const checkpoint::Manifest* restored,
+             AttemptId attempt, const RestorePoint* restored,
              std::function<void(JobPhase)> on_phase);
   ~JobAttempt() override;
 
@@ -69,6 +78,7 @@ class JobAttempt final : public TaskListener {
   void create_checkpoint_driver();
   void start_tasks();
   void serve();
+  void serve_requests(bool are_all_running);
   bool is_over() const { return failure_.has_value() || is_done_; }
   void fail(const Error& error);
   void check_terminal();
@@ -79,7 +89,8 @@ class JobAttempt final : public TaskListener {
   const JobOptions& options_;
   const JobServices services_;
   const AttemptId attempt_;
-  const checkpoint::Manifest* restored_;
+  const checkpoint::Manifest* restored_;  ///< may be null
+  const bool is_chosen_;                  ///< by the user, not this job's own latest
   const std::function<void(JobPhase)> on_phase_;
 
   JobInbox inbox_;
@@ -98,6 +109,7 @@ class JobAttempt final : public TaskListener {
   std::size_t running_ = 0;
   bool is_stop_under_way_ = false;
   std::optional<CheckpointId> terminal_;
+  std::string savepoint_;
   bool is_done_ = false;
   std::size_t at_end_ = 0;
   std::int64_t next_status_ns_ = 0;

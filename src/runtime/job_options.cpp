@@ -42,6 +42,7 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
                       ? checkpoint::AlignmentMode::kExactlyOnce
                       : checkpoint::AlignmentMode::kAtLeastOnce;
   job.store.directory = *directory;
+  job.savepoint_directory = configuration.find(kSavepointDir).value_or("");
   job.store.job_id = job.job_id;
   job.store.pipeline_id = job.pipeline_id;
   job.store.has_subdirectory = configuration.get(kCheckpointCreateSubdir);
@@ -55,8 +56,7 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
 
 }  // namespace
 
-Result<JobOptions> job_options_of(const Configuration& configuration,
-                                  const std::string& job_name) {
+Result<JobOptions> job_options_of(const Configuration& configuration, const std::string& job_name) {
   using namespace options;
   JobOptions job;
   job.job_name = configuration.find(kPipelineName).value_or(job_name);
@@ -64,8 +64,8 @@ Result<JobOptions> job_options_of(const Configuration& configuration,
   job.job_id = job_id_of(job.pipeline_id);
   job.incarnation = configuration.get(kIncarnation);
   const int workers = configuration.get(kWorkers);
-  job.workers = workers > 0 ? workers
-                            : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  job.workers =
+      workers > 0 ? workers : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   job.io_threads = configuration.get(kIoThreads);
   job.auto_watermark_interval = configuration.get(kAutoWatermarkInterval);
   job.buffer_timeout = configuration.get(kBufferTimeout);

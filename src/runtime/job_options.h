@@ -32,6 +32,7 @@ struct JobOptions {
   checkpoint::CoordinatorOptions coordinator;
   checkpoint::StoreOptions store;
   checkpoint::GarbageOptions garbage;
+  std::string savepoint_directory;  ///< of savepoints that name none; may be empty
   int commit_retries = 10;
   std::string recovery_path;  ///< empty = the latest checkpoint of this job, if any
   bool is_unclaimed_state_ignored = false;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "checkpoint/operator_match.h"
 #include "checkpoint/redistribution.h"
+#include "checkpoint/savepoint.h"
 #include "io/local_file_system.h"
 
 namespace weir::runtime {
@@ -29,17 +30,12 @@ bool is_permanent(ErrorCode code) {
   }
 }
 
-/// The state files of a snapshot in a directory that is not this job's: <root>/chk-<n>[/_metadata].
-void name_files_absolutely(checkpoint::Manifest& manifest, const std::string& chosen) {
-  std::filesystem::path directory = std::filesystem::absolute(chosen).lexically_normal();
-  if (!directory.has_filename() || directory.filename() == "_metadata") {
-    directory = directory.parent_path();
-  }
-  const std::filesystem::path root = directory.parent_path();
+/// Tasks open state files by name: those of a snapshot that the user chose have absolute ones.
+void name_state_files(checkpoint::Manifest& manifest, const std::string& base) {
   for (checkpoint::OperatorSnapshot& op : manifest.operators) {
     for (checkpoint::SubtaskSnapshot& subtask : op.subtasks) {
       for (checkpoint::StateHandle& handle : subtask.files) {
-        handle.file.path = (root / handle.file.path).string();
+        handle.file.path = join_path(base, handle.file.path);
       }
     }
   }
@@ -52,31 +48,52 @@ JobRunner::JobRunner(ExecutionPlan plan, JobOptions options,
     : plan_(std::move(plan)),
       options_(std::move(options)),
       restarts_(std::move(restarts)),
+      control_(std::make_shared<JobControl>(options_.job_name, options_.job_id)),
       io_(options_.io_threads) {}
 
 Result<JobResult> JobRunner::run() {
+  Result<JobResult> result = run_to_end();
+  if (!result.ok()) {
+    report(JobPhase::kFailed, nullptr);
+  } else if (result.value().state == JobState::kCanceled) {
+    report(JobPhase::kCanceled, nullptr);
+  } else {
+    report(result.value().state == JobState::kFinished ? JobPhase::kFinished : JobPhase::kSuspended,
+           nullptr);
+  }
+  store_.reset();  // whoever is told of the end may start the job again
+  control_->finish(result);
+  return result;
+}
+
+Result<JobResult> JobRunner::run_to_end() {
   WEIR_TRY(open_store());
   WEIR_TRY(preflight());
   while (true) {
     Result<JobAttempt::Outcome> outcome = run_attempt();
     if (!outcome.ok()) {
-      report(JobPhase::kFailed, nullptr);
       return outcome.error();
     }
+    JobResult result;
+    result.restarts = restart_count_;
+    result.last_checkpoint = outcome.value().last_checkpoint;
     if (outcome.value().status.ok()) {
-      const bool is_finished = outcome.value().is_finished;
-      report(is_finished ? JobPhase::kFinished : JobPhase::kSuspended, nullptr);
-      return JobResult{is_finished ? JobState::kFinished : JobState::kSuspended,
-                       outcome.value().last_checkpoint, restart_count_};
+      result.state = outcome.value().is_finished ? JobState::kFinished : JobState::kSuspended;
+      result.savepoint = outcome.value().savepoint;
+      return result;
     }
     const bool is_restart = wait_for_restart(outcome.value());
-    if (is_stop_requested_.load() && !is_hopeless(outcome.value().status.error())) {
-      // Nothing ran that a final checkpoint could hold: the latest one is what the job goes on from.
-      report(JobPhase::kSuspended, nullptr);
-      return JobResult{JobState::kSuspended, 0, restart_count_};
+    if (control_->is_cancel_requested()) {
+      result.state = JobState::kCanceled;
+      return result;
+    }
+    if (control_->is_suspend_requested() && !is_hopeless(outcome.value().status.error())) {
+      // Nothing ran that a final checkpoint could hold: the latest one is what the job goes on
+      // from.
+      result.state = JobState::kSuspended;
+      return result;
     }
     if (!is_restart) {
-      report(JobPhase::kFailed, nullptr);
       return outcome.value().status.error();
     }
     ++restart_count_;
@@ -92,8 +109,7 @@ Status JobRunner::open_store() {
     own_files_ = std::make_unique<LocalFileSystem>();
     files_ = own_files_.get();
   }
-  WEIR_ASSIGN(store_,
-              checkpoint::CheckpointStore::open(*files_, system_clock(), options_.store));
+  WEIR_ASSIGN(store_, checkpoint::CheckpointStore::open(*files_, system_clock(), options_.store));
   return {};
 }
 
@@ -126,15 +142,21 @@ Status JobRunner::preflight() {
   return {};
 }
 
-Result<std::optional<checkpoint::Manifest>> JobRunner::find_restore_point() {
+Result<std::optional<RestorePoint>> JobRunner::find_restore_point() {
   WEIR_ASSIGN(std::optional<checkpoint::Manifest> latest, store_->load_latest());
-  if (latest.has_value() || options_.recovery_path.empty()) {
-    return latest;
+  if (latest.has_value()) {
+    return std::optional<RestorePoint>({*std::move(latest), {}});
   }
-  WEIR_ASSIGN(checkpoint::Manifest chosen,
-              checkpoint::CheckpointStore::load_from(*files_, options_.recovery_path));
-  name_files_absolutely(chosen, options_.recovery_path);
-  return std::optional<checkpoint::Manifest>(std::move(chosen));
+  if (options_.recovery_path.empty()) {
+    return std::optional<RestorePoint>();
+  }
+  const std::string path =
+      std::filesystem::absolute(options_.recovery_path).lexically_normal().string();
+  RestorePoint chosen;
+  WEIR_ASSIGN(chosen.manifest, checkpoint::CheckpointStore::load_from(*files_, path));
+  chosen.base = checkpoint::base_directory_of(chosen.manifest, path);
+  name_state_files(chosen.manifest, chosen.base);
+  return std::optional<RestorePoint>(std::move(chosen));
 }
 
 Status JobRunner::check_restore(const checkpoint::Manifest& manifest) {
@@ -161,30 +183,30 @@ Status JobRunner::check_restore(const checkpoint::Manifest& manifest) {
 
 Result<JobAttempt::Outcome> JobRunner::run_attempt() {
   AttemptId attempt = restart_count_ + 1;
-  std::optional<checkpoint::Manifest> restored;
+  std::optional<RestorePoint> restored;
   JobOptions options = options_;
   if (store_ != nullptr) {
     WEIR_ASSIGN(attempt, store_->begin_attempt());
     WEIR_ASSIGN(restored, find_restore_point());
     WEIR_ASSIGN(const CheckpointId highest, store_->highest_checkpoint_id());
     options.coordinator.first_checkpoint =
-        std::max(highest, restored.has_value() ? restored->checkpoint : 0) + 1;
+        std::max(highest, restored.has_value() ? restored->manifest.checkpoint : 0) + 1;
   }
   if (restored.has_value()) {
-    WEIR_TRY(check_restore(*restored));
+    WEIR_TRY(check_restore(restored->manifest));
     if (status_.restored_checkpoint == 0) {
-      status_.restored_checkpoint = restored->checkpoint;
+      status_.restored_checkpoint = restored->manifest.checkpoint;
     }
   }
   log().info("job '{}': attempt {}{}", options_.job_name, attempt,
-             restored.has_value() ? " from checkpoint " + std::to_string(restored->checkpoint)
-                                  : std::string(" from the beginning"));
-  JobServices services{&system_clock(), &io_, &metrics_, store_.get(), &is_stop_requested_};
+             restored.has_value()
+                 ? " from checkpoint " + std::to_string(restored->manifest.checkpoint)
+                 : std::string(" from the beginning"));
+  JobServices services{&system_clock(), &io_, &metrics_, store_.get(), control_.get()};
   std::optional<JobAttempt> running;
-  running.emplace(plan_, options, services, attempt,
-                  restored.has_value() ? &*restored : nullptr, [&](JobPhase phase) {
-                    report(phase, running.has_value() ? &*running : nullptr);
-                  });
+  running.emplace(
+      plan_, options, services, attempt, restored.has_value() ? &*restored : nullptr,
+      [&](JobPhase phase) { report(phase, running.has_value() ? &*running : nullptr); });
   JobAttempt::Outcome outcome = running->run();
   report(status_.phase, &*running);
   completed_before_ = status_.checkpoints_completed;
@@ -203,7 +225,7 @@ bool JobRunner::is_hopeless(const Error& error) {
 
 bool JobRunner::wait_for_restart(const JobAttempt::Outcome& outcome) {
   const Error& error = outcome.status.error();
-  if (is_hopeless(error) || is_stop_requested_.load()) {
+  if (is_hopeless(error) || control_->is_end_requested()) {
     return false;
   }
   const auto now_ms = [] { return system_clock().monotonic_ns() / 1'000'000; };
@@ -217,18 +239,15 @@ bool JobRunner::wait_for_restart(const JobAttempt::Outcome& outcome) {
   }
   report(JobPhase::kRestarting, nullptr);
   const std::int64_t due_ms = now_ms() + verdict.delay.count();
-  while (now_ms() < due_ms && !is_stop_requested_.load()) {
+  while (now_ms() < due_ms && !control_->is_end_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  return !is_stop_requested_.load();
+  return !control_->is_end_requested();
 }
 
 void JobRunner::report(JobPhase phase, const JobAttempt* attempt) {
   status_.phase = phase;
   status_.restarts = restart_count_;
-  if (options_.listener == nullptr) {
-    return;
-  }
   status_.records_in = 0;
   status_.records_out = 0;
   for (const MetricRegistry::Sample& sample : metrics_.sample()) {
@@ -254,7 +273,10 @@ void JobRunner::report(JobPhase phase, const JobAttempt* attempt) {
     status_.checkpoints_failed += failed_before_;
     status_.last_checkpoint = std::max(status_.last_checkpoint, last_checkpoint);
   }
-  options_.listener(status_);
+  control_->set_status(status_);
+  if (options_.listener != nullptr) {
+    options_.listener(status_);
+  }
 }
 
 }  // namespace weir::runtime

@@ -1,11 +1,11 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <optional>
 
 #include "runtime/execution_plan.h"
 #include "runtime/job_attempt.h"
+#include "runtime/job_control.h"
 #include "runtime/job_options.h"
 #include "runtime/restart_strategy.h"
 #include "weir/job_result.h"
@@ -17,14 +17,16 @@ class JobRunner {
  public:
   JobRunner(ExecutionPlan plan, JobOptions options, std::unique_ptr<RestartStrategy> restarts);
 
+  /// On the calling thread, once. control() is told the result.
   Result<JobResult> run();
-  /// Any thread, also a signal handler: a final checkpoint, its commits, then run() returns.
-  void request_stop() { is_stop_requested_.store(true); }
+  /// For requests, from any thread.
+  const std::shared_ptr<JobControl>& control() const { return control_; }
 
  private:
+  Result<JobResult> run_to_end();
   Status preflight();
   Status open_store();
-  Result<std::optional<checkpoint::Manifest>> find_restore_point();
+  Result<std::optional<RestorePoint>> find_restore_point();
   Status check_restore(const checkpoint::Manifest& manifest);
   Result<JobAttempt::Outcome> run_attempt();
   /// True when the job is to start again; waits for the time to come.
@@ -35,7 +37,7 @@ class JobRunner {
   ExecutionPlan plan_;
   JobOptions options_;
   std::unique_ptr<RestartStrategy> restarts_;
-  std::atomic<bool> is_stop_requested_{false};
+  const std::shared_ptr<JobControl> control_;
   MetricRegistry metrics_;
   IoExecutor io_;
   std::unique_ptr<FileSystem> own_files_;

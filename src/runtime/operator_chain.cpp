@@ -209,6 +209,7 @@ void OperatorChain::process_watermark(TimestampMs watermark) {
   if (watermark <= watermark_) {
     return;
   }
+  watermark_before_end_ = watermark_;
   watermark_ = watermark;
   passing_watermark_ = watermark;
   advance_watermark(0);

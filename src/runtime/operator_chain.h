@@ -46,6 +46,10 @@ class OperatorChain {
   void resume();
   std::optional<TimestampMs> take_watermark();
   TimestampMs watermark() const { return watermark_; }
+  /// The same, without the one that ends the input.
+  TimestampMs watermark_before_end() const {
+    return watermark_ == kMaxTimestamp ? watermark_before_end_ : watermark_;
+  }
 
   /// True while some output or sink holds something back.
   bool is_blocked() const;
@@ -81,6 +85,7 @@ class OperatorChain {
   std::optional<TimestampMs> passing_watermark_;  ///< still on its way through the chain
   std::optional<TimestampMs> passed_watermark_;   ///< to be forwarded
   TimestampMs watermark_ = kMinTimestamp;
+  TimestampMs watermark_before_end_ = kMinTimestamp;
 };
 
 /// One operator or sink with its state. A source has neither.

@@ -32,6 +32,9 @@ std::vector<checkpoint::KeyGroupWatermark> watermarks_of(const OperatorChain::No
 PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
                                  const TaskEnvironment& environment, std::function<void()> wake)
     : barrier_(barrier), environment_(environment) {
+  // A drain is no property of the data: whoever goes on from it is not late for ever.
+  const TimestampMs watermark =
+      barrier.is_drain ? chain.watermark_before_end() : chain.watermark();
   for (const auto& node : chain.nodes()) {
     if (node->sink != nullptr) {
       TaskSnapshot::OfSink of_sink;
@@ -47,13 +50,13 @@ PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
     TaskSnapshot::OfOperator of_operator;
     of_operator.uid = node->info.uid;
     of_operator.snapshot.subtask = node->info.subtask;
-    of_operator.snapshot.watermark_min = chain.watermark();
-    of_operator.snapshot.watermark_max = chain.watermark();
+    of_operator.snapshot.watermark_min = watermark;
+    of_operator.snapshot.watermark_max = watermark;
     for (const auto& [name, list] : node->operator_state.snapshot()) {
       of_operator.snapshot.lists.push_back({name, list.redistribution, list.items});
     }
     if (node->keyed_state != nullptr) {
-      of_operator.snapshot.key_group_watermarks = watermarks_of(*node, chain.watermark());
+      of_operator.snapshot.key_group_watermarks = watermarks_of(*node, watermark);
     }
     result_.operators.push_back(std::move(of_operator));
     // Without checkpoints the one barrier of a job, its last, has nowhere to store anything.

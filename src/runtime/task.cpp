@@ -120,6 +120,14 @@ bool Task::run_once() {
     forward_watermark();
     return true;
   }
+  if (drain_.has_value() && !has_barrier()) {
+    // The end of the input comes first, so that what it fires is part of the snapshot.
+    if (phase_ == Phase::kRunning) {
+      begin_end_of_data();
+    }
+    barriers_.push_back(*std::exchange(drain_, std::nullopt));
+    return true;
+  }
   if (phase_ == Phase::kEnding && finish_end_of_data()) {
     return true;
   }
@@ -159,15 +167,20 @@ bool Task::handle_mail() {
 }
 
 void Task::handle(TaskMessage& message) {
+  const bool is_behind_barrier = has_barrier() || drain_.has_value();
   const bool is_of_enumerator = std::holds_alternative<TriggerBarrier>(message) ||
                                 std::holds_alternative<AddSplits>(message) ||
                                 std::holds_alternative<NoMoreSplits>(message);
-  if (is_of_enumerator && has_barrier()) {
+  if (is_of_enumerator && is_behind_barrier) {
     behind_barrier_.push_back(std::move(message));
     return;
   }
   if (auto* trigger = std::get_if<TriggerBarrier>(&message)) {
-    barriers_.push_back(trigger->barrier);
+    if (trigger->barrier.is_drain) {
+      drain_ = trigger->barrier;
+    } else {
+      barriers_.push_back(trigger->barrier);
+    }
   } else if (auto* completed = std::get_if<CheckpointCompleted>(&message)) {
     chain_->notify_checkpoint_complete(completed->checkpoint);
     if (source_ != nullptr) {
@@ -194,7 +207,7 @@ void Task::handle(TaskMessage& message) {
 }
 
 void Task::handle_behind_barrier() {
-  while (!behind_barrier_.empty() && !has_barrier()) {
+  while (!behind_barrier_.empty() && !has_barrier() && !drain_.has_value()) {
     TaskMessage message = std::move(behind_barrier_.front());
     behind_barrier_.pop_front();
     handle(message);

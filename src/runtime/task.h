@@ -85,6 +85,7 @@ class Task {
   std::optional<InputGate> gate_;
   bool is_stopped_ = false;     ///< a terminal barrier has passed
 
+  std::optional<Barrier> drain_;  ///< of a source: to end its input before it
   std::deque<Barrier> barriers_;  ///< to be handled before any further input
   /// What the enumerator sent behind a barrier that is not handled yet: in its snapshot of that
   /// checkpoint these splits are its own still, so they must not be in the reader's.
