@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "weir/reflect.h"
+#include "weir/type_parts.h"
 
 static_assert(std::endian::native == std::endian::little,
               "weir: encoded forms are little-endian and written by memcpy");
@@ -350,7 +351,7 @@ consteval bool are_members_encodable() {
 
 /// Aggregates: their members in declaration order; the schema carries the members' names.
 template <reflect::Aggregate T>
-  requires(detail::are_members_encodable<T>())
+  requires(!detail::contains_itself<T>()) && (detail::are_members_encodable<T>())
 struct Codec<T> {
   static constexpr bool kIsOfMembers = true;
   static std::string schema() {

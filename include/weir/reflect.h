@@ -32,6 +32,17 @@ consteval bool initializable() {
   }(std::make_index_sequence<N>{});
 }
 
+template <class T, std::size_t... I>
+concept InitializableInParentheses =
+    requires { T((static_cast<void>(I), Anything{})...); };
+
+template <class T, std::size_t N>
+consteval bool initializable_in_parentheses() {
+  return []<std::size_t... I>(std::index_sequence<I...>) {
+    return InitializableInParentheses<T, I...>;
+  }(std::make_index_sequence<N>{});
+}
+
 template <class T, std::size_t N = kMaxFields>
 consteval std::size_t arity() {
   if constexpr (N == 0 || initializable<T, N>()) {
@@ -97,12 +108,33 @@ struct AnyBaseOf {
 template <class T>
 concept HasBase = requires { T{AnyBaseOf<T>{}}; };
 
+/// In braces the elements of a C array count as members, in parentheses it cannot be initialised.
+/// A lone array of one element is not noticed.
+template <class T>
+consteval bool has_c_array() {
+#if defined(__cpp_aggregate_paren_init)
+  constexpr std::size_t count = arity<T>();
+  return count > 1 && !initializable_in_parentheses<T, count>();
+#else
+  return false;
+#endif
+}
+template <class T>
+consteval bool has_too_many_members() {
+  return initializable<T, kMaxFields + 1>();
+}
+
 }  // namespace detail
 
-/// A struct of ordinary public members without bases or constructors, 1 to 24 of them.
+/// A struct of ordinary public members without bases or constructors.
 template <class T>
-concept Aggregate = std::is_class_v<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> &&
-                    !requires { typename std::tuple_size<T>::type; } && !detail::HasBase<T>;
+concept PlainStruct = std::is_class_v<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> &&
+                      !requires { typename std::tuple_size<T>::type; } && !detail::HasBase<T>;
+
+/// A plain struct that can be taken apart: 1 to 24 members, none of them a C array.
+template <class T>
+concept Aggregate =
+    PlainStruct<T> && (!detail::has_too_many_members<T>()) && (!detail::has_c_array<T>());
 
 template <Aggregate T>
 inline constexpr std::size_t kFieldCount = detail::arity<T>();

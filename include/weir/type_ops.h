@@ -13,6 +13,8 @@
 
 #include "weir/codec.h"
 #include "weir/content_hash.h"
+#include "weir/record_flaw.h"
+#include "weir/type_parts.h"
 
 namespace weir {
 
@@ -50,7 +52,26 @@ consteval std::string_view type_name() {
 }
 
 template <class T>
+consteval bool has_equality();
+
+template <class... Elements>
+consteval bool all_have_equality(Types<Elements...> /*elements*/) {
+  return (has_equality<Elements>() && ...);
+}
+
+/// Standard containers claim to have an operator== even if their elements have none.
+template <class T>
+consteval bool has_equality() {
+  if constexpr (std::equality_comparable<T>) {
+    return all_have_equality(typename ElementTypes<T>::List());
+  } else {
+    return false;
+  }
+}
+
+template <class T>
 TypeOps make_type_ops() {
+  check_record_type<T>();
   TypeOps ops;
   ops.name = type_name<T>();
   ops.size = sizeof(T);
@@ -70,7 +91,7 @@ TypeOps make_type_ops() {
     source->~T();
   };
   ops.destroy = [](void* object) { static_cast<T*>(object)->~T(); };
-  if constexpr (std::equality_comparable<T>) {
+  if constexpr (has_equality<T>()) {
     ops.equals = [](const void* a, const void* b) {
       return *static_cast<const T*>(a) == *static_cast<const T*>(b);
     };

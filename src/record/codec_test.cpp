@@ -63,6 +63,16 @@ struct WithPointer {
 struct Deep {
   std::vector<std::map<int, WithPointer>> inside;
 };
+struct Tree {
+  std::vector<Tree> children;
+};
+struct Forest {
+  std::map<int, Tree> trees;
+};
+struct WithName {
+  int number = 0;
+  char name[16] = {};
+};
 struct Example {
   std::int32_t id = 0;
   std::string name;
@@ -182,9 +192,15 @@ TEST(Codec, AnUnstorableMemberMakesTheWholeUnstorable) {
   static_assert(!Encodable<std::shared_ptr<int>>);
   static_assert(!Encodable<WithPointer>);
   static_assert(!Encodable<Deep>);
+  static_assert(!Encodable<Tree>);
+  static_assert(!Encodable<std::vector<Forest>>);
+  static_assert(!Encodable<WithName>);
   static_assert(!Encodable<std::optional<WithPointer>>);
   EXPECT_EQ(type_ops<WithPointer>().encode, nullptr);
   EXPECT_NE(type_ops<Everything>().encode, nullptr);
+  // std::vector declares an operator== for elements that have none.
+  EXPECT_EQ(type_ops<std::vector<Example>>().equals, nullptr);
+  EXPECT_NE(type_ops<std::vector<Point>>().equals, nullptr);
 }
 
 TEST(Codec, ATypeMayBringItsOwnForm) {

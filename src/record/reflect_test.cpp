@@ -48,6 +48,19 @@ struct TwentyFour {
   int m00, m01, m02, m03, m04, m05, m06, m07, m08, m09, m10, m11;
   int m12, m13, m14, m15, m16, m17, m18, m19, m20, m21, m22, m23;
 };
+struct TwentyFive {
+  TwentyFour first;
+  int m01, m02, m03, m04, m05, m06, m07, m08, m09, m10, m11, m12;
+  int m13, m14, m15, m16, m17, m18, m19, m20, m21, m22, m23, m24;
+};
+struct WithName {
+  int number;
+  char name[16];
+};
+struct ArrayFirst {
+  int numbers[1];
+  std::string text;
+};
 class WithConstructor {
  public:
   explicit WithConstructor(int number) : number_(number) {}
@@ -118,6 +131,9 @@ TEST(Reflect, OnlyPlainStructsAreAggregates) {
   static_assert(Aggregate<Hidden>);
   static_assert(!Aggregate<WithConstructor>);
   static_assert(!Aggregate<Empty>);
+  static_assert(!Aggregate<TwentyFive>);
+  static_assert(!Aggregate<WithName>);
+  static_assert(!Aggregate<ArrayFirst>);
   static_assert(!Aggregate<Derived>);
   static_assert(!Aggregate<int>);
   static_assert(!Aggregate<std::string>);
