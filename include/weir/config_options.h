@@ -190,11 +190,11 @@ inline constexpr ConfigOption<std::string> kLocalBackupDirs{
     detail::not_empty, false};
 inline constexpr ConfigOption<bool> kUnalignedCheckpoints{
     "execution.checkpointing.unaligned.enabled", "false",
-    "Barriers may overtake records, which are then stored.", nullptr, false};
+    "Barriers may overtake records, which are then stored."};
 inline constexpr ConfigOption<DurationMs> kAlignedCheckpointTimeout{
     "execution.checkpointing.aligned-checkpoint-timeout", "0 ms",
     "With unaligned checkpoints: start aligned and turn unaligned after this.",
-    detail::duration_in<0>, false};
+    detail::duration_in<0>};
 inline constexpr ConfigOption<bool> kUnalignedForced{
     "execution.checkpointing.unaligned.forced", "false",
     "Allow unaligned checkpoints with custom partitioners.", nullptr, false};

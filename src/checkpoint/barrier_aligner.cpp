@@ -28,12 +28,11 @@ AlignerVerdict BarrierAligner::on_barrier(std::size_t input, CheckpointId checkp
   if (is_new && is_cancelled(checkpoint)) {
     give_up(checkpoint, verdict);
   } else if (is_new) {
-    found = pending_.emplace(checkpoint, Alignment{ended_, ended_count_}).first;
-    verdict.started.push_back(checkpoint);
+    found = begin(checkpoint, verdict);
   }
-  if (found != pending_.end() && !found->second.has_barrier[input]) {
-    found->second.has_barrier[input] = true;
-    ++found->second.count;
+  if (found != pending_.end()) {
+    add_barrier(input, found->second);
+    add_logged(input, checkpoint, found->second, verdict);
   }
   complete_full(verdict);
   recompute_blocked(verdict);
@@ -57,13 +56,11 @@ AlignerVerdict BarrierAligner::on_end_of_input(std::size_t input) {
   WEIR_CHECK(input < ended_.size() && !blocked_[input] && !ended_[input]);
   ended_[input] = true;
   ++ended_count_;
-  for (auto& [checkpoint, alignment] : pending_) {
-    if (!alignment.has_barrier[input]) {
-      alignment.has_barrier[input] = true;
-      ++alignment.count;
-    }
-  }
   AlignerVerdict verdict;
+  for (auto& [checkpoint, alignment] : pending_) {
+    add_barrier(input, alignment);
+    add_logged(input, checkpoint, alignment, verdict);
+  }
   complete_full(verdict);
   recompute_blocked(verdict);
   return verdict;
@@ -79,6 +76,94 @@ AlignerVerdict BarrierAligner::abort(CheckpointId checkpoint) {
   }
   recompute_blocked(verdict);
   return verdict;
+}
+
+AlignerVerdict BarrierAligner::on_announcement(std::size_t input, CheckpointId checkpoint) {
+  WEIR_CHECK(input < ended_.size() && checkpoint > 0);
+  AlignerVerdict verdict;
+  // Barriers of the checkpoint, and of earlier ones, may still come: nothing is overtaken by this.
+  if (checkpoint > highest_seen_ && !is_cancelled(checkpoint)) {
+    highest_seen_ = checkpoint;
+    begin(checkpoint, verdict);
+  }
+  return verdict;
+}
+
+bool BarrierAligner::may_overtake(CheckpointId checkpoint) const {
+  const auto found = pending_.find(checkpoint);
+  return found != pending_.end() && !found->second.is_overtaken;
+}
+
+AlignerVerdict BarrierAligner::overtake(CheckpointId checkpoint) {
+  WEIR_CHECK(may_overtake(checkpoint));
+  AlignerVerdict verdict;
+  // A later one is triggered only when the earlier ones are over; word of that was slower.
+  while (pending_.begin()->first < checkpoint) {
+    if (!pending_.begin()->second.is_overtaken) {
+      verdict.aborted.push_back(pending_.begin()->first);
+    }
+    pending_.erase(pending_.begin());
+  }
+  Alignment& alignment = pending_.begin()->second;
+  alignment.is_overtaken = true;
+  alignment.is_logged = alignment.has_barrier;
+  alignment.logged_count = alignment.count;
+  if (alignment.logged_count == ended_.size()) {
+    verdict.logged.push_back(checkpoint);
+  }
+  complete_full(verdict);
+  recompute_blocked(verdict);
+  return verdict;
+}
+
+bool BarrierAligner::is_logging(std::size_t input) const {
+  return std::any_of(pending_.begin(), pending_.end(), [&](const auto& entry) {
+    return entry.second.is_overtaken && !entry.second.is_logged[input];
+  });
+}
+
+AlignerVerdict BarrierAligner::on_logged(std::size_t input) {
+  AlignerVerdict verdict;
+  const CheckpointId checkpoint = logging_checkpoint();
+  WEIR_CHECK(checkpoint != 0 && is_logging(input));
+  add_logged(input, checkpoint, pending_.at(checkpoint), verdict);
+  return verdict;
+}
+
+CheckpointId BarrierAligner::logging_checkpoint() const {
+  for (const auto& [checkpoint, alignment] : pending_) {
+    if (alignment.is_overtaken && alignment.logged_count < ended_.size()) {
+      return checkpoint;
+    }
+  }
+  return 0;
+}
+
+BarrierAligner::PendingMap::iterator BarrierAligner::begin(CheckpointId checkpoint,
+                                                           AlignerVerdict& verdict) {
+  verdict.started.push_back(checkpoint);
+  Alignment alignment;
+  alignment.has_barrier = ended_;
+  alignment.count = ended_count_;
+  return pending_.emplace(checkpoint, std::move(alignment)).first;
+}
+
+void BarrierAligner::add_barrier(std::size_t input, Alignment& alignment) const {
+  if (!alignment.has_barrier[input]) {
+    alignment.has_barrier[input] = true;
+    ++alignment.count;
+  }
+}
+
+void BarrierAligner::add_logged(std::size_t input, CheckpointId checkpoint, Alignment& alignment,
+                                AlignerVerdict& verdict) const {
+  if (!alignment.is_overtaken || alignment.is_logged[input]) {
+    return;
+  }
+  alignment.is_logged[input] = true;
+  if (++alignment.logged_count == ended_.size()) {
+    verdict.logged.push_back(checkpoint);
+  }
 }
 
 std::vector<CheckpointId> BarrierAligner::pending() const {
@@ -108,6 +193,7 @@ void BarrierAligner::abort_overtaken(std::size_t input, CheckpointId checkpoint,
     if (at->second.has_barrier[input]) {
       ++at;
     } else {
+      // The snapshot of an overtaken one is taken already: it ends without its log.
       verdict.aborted.push_back(at->first);
       at = pending_.erase(at);
     }
@@ -128,7 +214,9 @@ void BarrierAligner::complete_full(AlignerVerdict& verdict) {
       ++at;
       continue;
     }
-    verdict.aligned.push_back(at->first);
+    if (!at->second.is_overtaken) {
+      verdict.aligned.push_back(at->first);
+    }
     at = pending_.erase(at);
   }
 }
@@ -137,11 +225,17 @@ void BarrierAligner::recompute_blocked(AlignerVerdict& verdict) {
   if (mode_ == AlignmentMode::kAtLeastOnce) {
     return;
   }
-  // A blocked input delivers nothing, so all but one of several pending ones were overtaken.
-  WEIR_CHECK(pending_.size() <= 1);
+  // A blocked input delivers nothing, so a marker of a later checkpoint on another input has ended
+  // the earlier one, or overtook it: at most one holds inputs back.
+  const Alignment* aligning = nullptr;
+  for (const auto& [checkpoint, alignment] : pending_) {
+    if (!alignment.is_overtaken && alignment.count > ended_count_) {
+      WEIR_CHECK(aligning == nullptr);
+      aligning = &alignment;
+    }
+  }
   for (std::size_t input = 0; input < blocked_.size(); ++input) {
-    const bool is_blocked = !pending_.empty() && !ended_[input] &&
-                            pending_.begin()->second.has_barrier[input];
+    const bool is_blocked = aligning != nullptr && !ended_[input] && aligning->has_barrier[input];
     if (blocked_[input] != is_blocked) {
       blocked_[input] = is_blocked;
       verdict.has_blocking_changed = true;

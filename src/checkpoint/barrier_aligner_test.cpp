@@ -169,5 +169,88 @@ TEST(BarrierAligner, RandomStreamsKeepTheInvariants) {
   }
 }
 
+// ---- overtaking
+
+TEST(BarrierAligner, AnOvertakenCheckpointBlocksNobodyAndLogsWhoOwesTheBarrier) {
+  BarrierAligner aligner(3, AlignmentMode::kExactlyOnce);
+  (void)aligner.on_barrier(0, 1);
+  EXPECT_TRUE(aligner.is_blocked(0));
+  ASSERT_TRUE(aligner.may_overtake(1));
+  const AlignerVerdict verdict = aligner.overtake(1);
+  EXPECT_TRUE(verdict.has_blocking_changed);
+  EXPECT_TRUE(verdict.logged.empty() && verdict.aligned.empty());
+  EXPECT_FALSE(aligner.may_overtake(1)) << "once";
+  EXPECT_FALSE(aligner.is_blocked(0));
+  EXPECT_FALSE(aligner.is_logging(0));
+  EXPECT_TRUE(aligner.is_logging(1) && aligner.is_logging(2));
+  EXPECT_EQ(aligner.logging_checkpoint(), 1);
+  EXPECT_TRUE(aligner.on_logged(2).logged.empty());
+  EXPECT_EQ(aligner.on_barrier(1, 1).logged, Ids{1});
+  EXPECT_EQ(aligner.logging_checkpoint(), 0);
+  const AlignerVerdict last = aligner.on_barrier(2, 1);
+  EXPECT_TRUE(last.aligned.empty() && last.logged.empty()) << "its snapshot was taken long ago";
+  EXPECT_EQ(aligner.pending(), Ids{});
+}
+
+TEST(BarrierAligner, AnAnnouncedCheckpointMayBeOvertakenBeforeAnyBarrierCame) {
+  BarrierAligner aligner(2, AlignmentMode::kExactlyOnce);
+  EXPECT_FALSE(aligner.may_overtake(4));
+  EXPECT_EQ(aligner.on_announcement(0, 4).started, Ids{4});
+  EXPECT_TRUE(aligner.on_announcement(1, 4).started.empty());
+  EXPECT_FALSE(aligner.is_blocked(0));
+  (void)aligner.overtake(4);
+  EXPECT_TRUE(aligner.is_logging(0) && aligner.is_logging(1));
+}
+
+TEST(BarrierAligner, AnAnnouncedCheckpointMayStillBeAligned) {
+  BarrierAligner aligner(2, AlignmentMode::kExactlyOnce);
+  (void)aligner.on_announcement(0, 4);
+  (void)aligner.on_barrier(1, 4);
+  EXPECT_TRUE(aligner.is_blocked(1));
+  EXPECT_EQ(aligner.on_barrier(0, 4).aligned, Ids{4});
+}
+
+TEST(BarrierAligner, TheNextCheckpointAlignsWhileBarriersOfAnOvertakenOneAreStillQueued) {
+  BarrierAligner aligner(2, AlignmentMode::kExactlyOnce);
+  (void)aligner.on_barrier(0, 1);
+  (void)aligner.overtake(1);
+  EXPECT_EQ(aligner.on_logged(1).logged, Ids{1});
+  (void)aligner.on_barrier(0, 2);  // a savepoint, say
+  EXPECT_TRUE(aligner.is_blocked(0));
+  (void)aligner.on_barrier(1, 1);
+  EXPECT_TRUE(aligner.is_blocked(0)) << "the queued barrier decides nothing";
+  EXPECT_EQ(aligner.on_barrier(1, 2).aligned, Ids{2});
+}
+
+/// G8: abort of N between the steps of N and N + 1.
+TEST(BarrierAligner, G8_AnAbortedCheckpointDoesNotReturnThroughItsAnnouncementOrBarrier) {
+  BarrierAligner aligner(2, AlignmentMode::kExactlyOnce);
+  (void)aligner.on_announcement(0, 1);
+  (void)aligner.overtake(1);
+  EXPECT_EQ(aligner.abort(1).aborted, Ids{1});
+  EXPECT_FALSE(aligner.is_logging(0));
+  (void)aligner.on_announcement(1, 1);
+  EXPECT_FALSE(aligner.may_overtake(1));
+  (void)aligner.on_announcement(1, 2);
+  (void)aligner.overtake(2);
+  EXPECT_TRUE(aligner.on_barrier(0, 1).logged.empty());
+  EXPECT_EQ(aligner.on_barrier(0, 2).logged, Ids{});
+  EXPECT_EQ(aligner.on_logged(1).logged, Ids{2});
+  (void)aligner.abort(3);
+  EXPECT_TRUE(aligner.on_announcement(0, 3).started.empty());
+  EXPECT_FALSE(aligner.may_overtake(3));
+}
+
+TEST(BarrierAligner, OvertakingGivesUpWhatIsStillAligning) {
+  BarrierAligner aligner(2, AlignmentMode::kExactlyOnce);
+  (void)aligner.on_barrier(0, 1);
+  (void)aligner.on_announcement(1, 2);
+  const AlignerVerdict verdict = aligner.overtake(2);
+  EXPECT_EQ(verdict.aborted, Ids{1});
+  EXPECT_FALSE(aligner.is_blocked(0));
+  (void)aligner.on_barrier(1, 1);
+  EXPECT_EQ(aligner.pending(), Ids{2});
+}
+
 }  // namespace
 }  // namespace weir::checkpoint

@@ -130,8 +130,7 @@ Status check_sources(const Manifest& manifest) {
 }
 
 Status check_committable(const Manifest& manifest, const SinkSnapshot& sink,
-                         const Committable& committable,
-                         const std::set<std::string>& sink_files) {
+                         const Committable& committable, const std::set<std::string>& sink_files) {
   const CommittableId& id = committable.id;
   // A committable may be older than the last rescale: its subtask is not bound by the parallelism.
   if (id.sink_uid != sink.uid || id.subtask < 0 || id.subtask >= kUpperBoundMaxParallelism ||
@@ -187,8 +186,37 @@ Status check_header(const Manifest& m) {
   return {};
 }
 
+Status check_in_flight(const Manifest& manifest, FileMap& files) {
+  std::set<std::pair<std::string, int>> seen;
+  for (const InFlightSnapshot& item : manifest.in_flight) {
+    const std::string what =
+        "what was under way along '" + item.edge + "' to subtask " + std::to_string(item.subtask);
+    if (!seen.emplace(item.edge, item.subtask).second) {
+      return invalid(what + " occurs twice");
+    }
+    if (item.sender_parallelism < 1 || item.receiver_parallelism < 1 ||
+        item.sender_parallelism > kUpperBoundMaxParallelism ||
+        item.receiver_parallelism > kUpperBoundMaxParallelism || item.subtask < 0 ||
+        item.subtask >= item.receiver_parallelism) {
+      return invalid(what + ": the parallelism cannot be");
+    }
+    const bool has_file = !item.file.path.empty();
+    for (const ChannelSnapshot& channel : item.channels) {
+      if (channel.sender < 0 || (channel.element_count > 0 && !has_file)) {
+        return invalid(what + ": channel of sender " + std::to_string(channel.sender) +
+                       " cannot be");
+      }
+    }
+    if (has_file) {
+      WEIR_TRY(add_file(item.file, files));
+    }
+  }
+  return {};
+}
+
 Status collect_files(const Manifest& manifest, FileMap& files) {
   WEIR_TRY(check_operators(manifest, files));
+  WEIR_TRY(check_in_flight(manifest, files));
   return check_sinks(manifest, files);
 }
 
@@ -216,6 +244,11 @@ std::vector<FileReference> files_of(const Manifest& manifest) {
       for (const StateHandle& handle : subtask.files) {
         files.emplace(handle.file.path, handle.file);
       }
+    }
+  }
+  for (const InFlightSnapshot& item : manifest.in_flight) {
+    if (!item.file.path.empty()) {
+      files.emplace(item.file.path, item.file);
     }
   }
   for (const SinkSnapshot& sink : manifest.sinks) {

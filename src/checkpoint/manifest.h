@@ -137,13 +137,38 @@ struct EdgeSnapshot {
   friend bool operator==(const EdgeSnapshot&, const EdgeSnapshot&) = default;
 };
 
+/// What was under way in one channel when a barrier overtook it.
+struct ChannelSnapshot {
+  int sender = 0;                         ///< subtask
+  TimestampMs watermark = kMinTimestamp;  ///< of the channel, ahead of its records
+  bool is_idle = false;
+  std::uint64_t offset = 0;         ///< in the file; 0 when nothing was under way
+  std::uint64_t element_count = 0;  ///< batches, watermarks, changes of idleness
+  std::uint64_t record_count = 0;
+
+  friend bool operator==(const ChannelSnapshot&, const ChannelSnapshot&) = default;
+};
+
+/// What was under way to one subtask along one edge: only in unaligned checkpoints.
+struct InFlightSnapshot {
+  std::string edge;  ///< its name
+  int subtask = 0;   ///< that would have received it
+  int sender_parallelism = 1;
+  int receiver_parallelism = 1;
+  std::string record_schema;
+  FileReference file;  ///< of the subtask, shared by its edges; path empty: nothing was under way
+  std::vector<ChannelSnapshot> channels;  ///< to be replayed in this order
+
+  friend bool operator==(const InFlightSnapshot&, const InFlightSnapshot&) = default;
+};
+
 struct Manifest {
   std::string job_id;  ///< 32 lower-case hexadecimal digits
   std::string job_name;
   std::string pipeline_id;  ///< stable over restarts and resubmissions
   CheckpointId checkpoint = 0;
   AttemptId attempt = 0;
-  std::int64_t incarnation = 0;       ///< raised when a job starts from a snapshot the user chose
+  std::int64_t incarnation = 0;        ///< raised when a job starts from a snapshot the user chose
   CheckpointId parent_checkpoint = 0;  ///< the one restored from or completed before; 0 = none
   SnapshotKind kind = SnapshotKind::kCheckpoint;
   bool is_terminal = false;  ///< the job ended or was stopped with this checkpoint
@@ -154,6 +179,7 @@ struct Manifest {
   std::vector<SourceSnapshot> sources;
   std::vector<SinkSnapshot> sinks;
   std::vector<EdgeSnapshot> edges;
+  std::vector<InFlightSnapshot> in_flight;
 };
 
 /// The encoded form. Equal manifests have equal bytes. kInvalidArgument when the manifest breaks a

@@ -149,6 +149,22 @@ Json put_edge(const EdgeSnapshot& edge) {
           {"receiver_hash", put_hash(edge.receiver_hash)}};
 }
 
+Json put_channel(const ChannelSnapshot& channel) {
+  return {{"sender", channel.sender},          {"watermark", channel.watermark},
+          {"is_idle", channel.is_idle},        {"offset", channel.offset},
+          {"elements", channel.element_count}, {"records", channel.record_count}};
+}
+
+Json put_in_flight(const InFlightSnapshot& item) {
+  return {{"edge", put_text(item.edge)},
+          {"subtask", item.subtask},
+          {"sender_parallelism", item.sender_parallelism},
+          {"receiver_parallelism", item.receiver_parallelism},
+          {"record_schema", put_text(item.record_schema)},
+          {"file", item.file.path.empty() ? Json(nullptr) : put_file(item.file)},
+          {"channels", put_list(item.channels, put_channel)}};
+}
+
 // ---- reading
 
 /// The first failure of a whole read; later ones are ignored.
@@ -166,8 +182,7 @@ std::optional<std::string> text_of(const Json& value) {
   if (value.is_string()) {
     return value.get<std::string>();
   }
-  if (value.is_object() && value.size() == 1 && value.contains("b64") &&
-      value["b64"].is_string()) {
+  if (value.is_object() && value.size() == 1 && value.contains("b64") && value["b64"].is_string()) {
     return base64_decode(value["b64"].get_ref<const std::string&>());
   }
   return std::nullopt;
@@ -276,6 +291,17 @@ class ObjectReader {
     return items;
   }
 
+  /// Nothing for null.
+  template <class F>
+  auto nullable_object(const char* key, const F& read) -> std::optional<decltype(read(*this))> {
+    const Json* member = find(key);
+    if (member == nullptr || member->is_null()) {
+      return std::nullopt;
+    }
+    ObjectReader reader(*member, where_ + "." + key, failure_);
+    return read(reader);
+  }
+
   template <class F>
   auto object(const char* key, const F& read) {
     static const Json nothing;
@@ -310,8 +336,8 @@ class ObjectReader {
   }
 
   std::string bytes_of(const Json& value, const char* key) {
-    auto bytes = value.is_string() ? base64_decode(value.get_ref<const std::string&>())
-                                   : std::nullopt;
+    auto bytes =
+        value.is_string() ? base64_decode(value.get_ref<const std::string&>()) : std::nullopt;
     return bytes.has_value() ? *std::move(bytes) : wrong<std::string>(key, "base64");
   }
 
@@ -409,6 +435,27 @@ EdgeSnapshot get_edge(ObjectReader& in) {
           in.integer<std::uint64_t>("receiver_count"), in.hash("receiver_hash")};
 }
 
+ChannelSnapshot get_channel(ObjectReader& in) {
+  return {in.integer<int>("sender"),
+          in.integer<TimestampMs>("watermark"),
+          in.boolean("is_idle"),
+          in.integer<std::uint64_t>("offset"),
+          in.integer<std::uint64_t>("elements"),
+          in.integer<std::uint64_t>("records")};
+}
+
+InFlightSnapshot get_in_flight(ObjectReader& in) {
+  InFlightSnapshot out;
+  out.edge = in.text("edge");
+  out.subtask = in.integer<int>("subtask");
+  out.sender_parallelism = in.integer<int>("sender_parallelism");
+  out.receiver_parallelism = in.integer<int>("receiver_parallelism");
+  out.record_schema = in.text("record_schema");
+  out.file = in.nullable_object("file", get_file).value_or(FileReference{});
+  out.channels = in.list("channels", get_channel);
+  return out;
+}
+
 constexpr std::string_view kKindNames[] = {"checkpoint", "savepoint"};
 
 Manifest get_manifest(ObjectReader& in) {
@@ -429,6 +476,7 @@ Manifest get_manifest(ObjectReader& in) {
   out.sources = in.list("sources", get_source);
   out.sinks = in.list("sinks", get_sink);
   out.edges = in.list("edges", get_edge);
+  out.in_flight = in.list("in_flight", get_in_flight);
   return out;
 }
 
@@ -450,7 +498,8 @@ std::string manifest_to_json(const Manifest& m) {
                      {"operators", put_list(m.operators, put_operator)},
                      {"sources", put_list(m.sources, put_source)},
                      {"sinks", put_list(m.sinks, put_sink)},
-                     {"edges", put_list(m.edges, put_edge)}};
+                     {"edges", put_list(m.edges, put_edge)},
+                     {"in_flight", put_list(m.in_flight, put_in_flight)}};
   return body.dump();
 }
 

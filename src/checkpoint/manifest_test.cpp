@@ -38,12 +38,27 @@ Manifest sample() {
                    {file("shared/a2-c9-0000000000000001-sst"), "sst", {}, ""}};
   subtask.lists = {{"offsets", OperatorStateBackend::Redistribution::kUnion, {"", "ab", "\xff"}}};
   m.operators = {{"count-uid", "count", 2, 128, {{"n", "value", "u64", "i64"}}, {subtask}}};
-  m.sources = {{"src-uid", "src", 2, "enum\0state", {{0, false, {{"topic-0", "17"}}},
-                                                     {1, true, {{"raw\xff", "9"}}}}}};
+  m.sources = {{"src-uid",
+                "src",
+                2,
+                "enum\0state",
+                {{0, false, {{"topic-0", "17"}}}, {1, true, {{"raw\xff", "9"}}}}}};
   Committable committable{{"sink-uid", 3, 11, 2}, "txn", {"taskowned/a2-c11-0000000000000002-log"}};
-  m.sinks = {{"sink-uid", "sink", 2, {{1, {"w"}}}, {committable, committable},
+  m.sinks = {{"sink-uid",
+              "sink",
+              2,
+              {{1, {"w"}}},
+              {committable, committable},
               {file("taskowned/a2-c11-0000000000000002-log")}}};
   m.edges = {{"src->count", 5, 0xffffffffffffffffU, 5, 0xffffffffffffffffU}};
+  m.in_flight = {{"src->count",
+                  0,
+                  2,
+                  2,
+                  "i64",
+                  file("chk-12/a3-c12-0000000000000100-under-way"),
+                  {{0, 40, false, 16, 3, 2}, {1, kMinTimestamp, true, 0, 0, 0}}},
+                 {"src->count", 1, 2, 2, "i64", {}, {{0, 40, false, 0, 0, 0}}}};
   return m;
 }
 
@@ -52,6 +67,7 @@ TEST(Manifest, WhatWasEncodedIsDecoded) {
   const Manifest m = decode_manifest(bytes).value();
   EXPECT_EQ(m.operators, sample().operators);
   EXPECT_EQ(m.edges, sample().edges);
+  EXPECT_EQ(m.in_flight, sample().in_flight);
   EXPECT_EQ(m.sinks[0].committables.size(), 2U);
   EXPECT_EQ(m.sinks[0].committables[1].files, sample().sinks[0].committables[1].files);
   EXPECT_EQ(m.sources[0].readers[1].splits[0].id, "raw\xff");
@@ -70,10 +86,10 @@ TEST(Manifest, TheWorkedExampleOfTheFormatPageIsWhatIsWritten) {
   m.sources = {{"src", "numbers", 1, "", {{0, false, {{"split-0", "*"}}}}}};
   const std::string bytes = encode_manifest(m).value();
   const unsigned char header[] = {0x57, 0x45, 0x49, 0x52, 0x43, 0x4b, 0x50, 0x54, 0x01, 0x00,
-                                  0x00, 0x00, 0xce, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
-                                  0x26, 0x56, 0xec, 0xf6, 0xc2, 0xc5, 0x8b, 0x74};
+                                  0x00, 0x00, 0xdd, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                                  0x86, 0xaa, 0x3e, 0xd2, 0xbd, 0xb3, 0xed, 0x3b};
   EXPECT_EQ(bytes.substr(0, 28), std::string(reinterpret_cast<const char*>(header), 28));
-  EXPECT_EQ(bytes.size(), 490U);
+  EXPECT_EQ(bytes.size(), 505U);
   EXPECT_NE(bytes.find("\"splits\":[{\"id\":\"split-0\",\"state\":\"Kg==\"}]"), std::string::npos);
 }
 
@@ -158,9 +174,8 @@ TEST(Manifest, HostileBodiesWithGoodChecksumsAreRefused) {
     edited.replace(at, from.size(), to);
     EXPECT_EQ(decode_manifest(wrap(edited)).ok(), from == "topic-0") << to;
   }
-  for (const std::string& bad :
-       {std::string(), std::string("null"), std::string("[]"), std::string("{}"),
-        std::string(100'000, '['), body + "{}"}) {
+  for (const std::string& bad : {std::string(), std::string("null"), std::string("[]"),
+                                 std::string("{}"), std::string(100'000, '['), body + "{}"}) {
     EXPECT_FALSE(decode_manifest(wrap(bad)).ok());
   }
 }
@@ -187,6 +202,10 @@ TEST(Manifest, RulesOfContent) {
       [](Manifest& m) { m.sinks[0].committables[0].id.sink_uid = "other"; },
       [](Manifest& m) { m.edges[0].receiver_hash = 1; },
       [](Manifest& m) { m.edges.push_back(m.edges[0]); },
+      [](Manifest& m) { m.in_flight.push_back(m.in_flight[0]); },
+      [](Manifest& m) { m.in_flight[0].subtask = 2; },
+      [](Manifest& m) { m.in_flight[0].file.path.clear(); },
+      [](Manifest& m) { m.in_flight[0].file.path = "/etc/passwd"; },
   };
   for (std::size_t i = 0; i < edits.size(); ++i) {
     Manifest m = sample();
@@ -198,7 +217,7 @@ TEST(Manifest, RulesOfContent) {
 TEST(Manifest, FilesAreListedOnceWithTheirTotal) {
   Manifest m = sample();
   m.operators[0].subtasks[0].files.push_back(m.operators[0].subtasks[0].files[1]);
-  EXPECT_EQ(files_of(m).size(), 3U);
+  EXPECT_EQ(files_of(m).size(), 4U);
   std::uint64_t total = 0;
   for (const FileReference& reference : files_of(m)) {
     total += reference.length_bytes;
@@ -214,8 +233,8 @@ TEST(Base64, RoundTripsAndRefusesOtherSpellings) {
   }
   EXPECT_EQ(base64_encode("foobar"), "Zm9vYmFy");
   EXPECT_EQ(base64_encode("fo"), "Zm8=");
-  for (const char* bad : {"A", "AA", "AA=", "A===", "====", "AB==", "AAB=", "AA==AAAA", "A A=",
-                          "AAA=AAA=", "\n\n\n\n"}) {
+  for (const char* bad : {"A", "AA", "AA=", "A===", "====", "AB==", "AAB=", "AA==AAAA",
+                          "A A=", "AAA=AAA=", "\n\n\n\n"}) {
     EXPECT_FALSE(base64_decode(bad).has_value()) << bad;
   }
 }

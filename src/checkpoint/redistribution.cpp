@@ -210,8 +210,8 @@ Result<std::vector<std::vector<SourceSplit>>> redistribute_splits(const SourceSn
   for (const ReaderSnapshot* reader : by_subtask(snapshot.readers)) {
     for (const SourceSplit& split : reader->splits) {
       if (!ids.insert(split.id).second) {
-        return Error{ErrorCode::kCorruption, "source " + snapshot.uid + " has split '" + split.id +
-                                                 "' with two readers"};
+        return Error{ErrorCode::kCorruption,
+                     "source " + snapshot.uid + " has split '" + split.id + "' with two readers"};
       }
       all.push_back(split);
       if (parallelism == snapshot.parallelism) {
@@ -240,6 +240,29 @@ std::vector<std::string> all_writer_states(const SinkSnapshot& snapshot) {
   return all;
 }
 
+std::vector<std::vector<InFlightShare>> redistribute_in_flight(
+    const std::vector<const InFlightSnapshot*>& of_edge, InFlightRouting routing, int parallelism,
+    int max_parallelism) {
+  std::vector<std::vector<InFlightShare>> shares(static_cast<std::size_t>(parallelism));
+  for (const InFlightSnapshot* from : of_edge) {
+    if (from->receiver_parallelism == parallelism || routing != InFlightRouting::kKeyGroups) {
+      const int to = routing == InFlightRouting::kFirst ? 0 : from->subtask % parallelism;
+      shares[static_cast<std::size_t>(to)].push_back({from, true});
+      continue;
+    }
+    const KeyGroupRange old_range =
+        key_groups_of_subtask(from->subtask, max_parallelism, from->receiver_parallelism);
+    for (int subtask = 0; subtask < parallelism; ++subtask) {
+      const KeyGroupRange range = key_groups_of_subtask(subtask, max_parallelism, parallelism);
+      if (range.first <= old_range.last && old_range.first <= range.last) {
+        const bool is_whole = range.first <= old_range.first && old_range.last <= range.last;
+        shares[static_cast<std::size_t>(subtask)].push_back({from, is_whole});
+      }
+    }
+  }
+  return shares;
+}
+
 std::vector<Committable> restored_committables(const Manifest& manifest) {
   std::vector<Committable> all;
   for (const SinkSnapshot& sink : manifest.sinks) {
@@ -248,9 +271,8 @@ std::vector<Committable> restored_committables(const Manifest& manifest) {
   const auto order = [](const Committable& c) {
     return std::tie(c.id.sink_uid, c.id.subtask, c.id.checkpoint, c.id.attempt);
   };
-  std::stable_sort(all.begin(), all.end(), [&](const Committable& a, const Committable& b) {
-    return order(a) < order(b);
-  });
+  std::stable_sort(all.begin(), all.end(),
+                   [&](const Committable& a, const Committable& b) { return order(a) < order(b); });
   return all;
 }
 

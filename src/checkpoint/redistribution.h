@@ -59,6 +59,24 @@ std::vector<std::vector<std::string>> redistribute_writer_states(const SinkSnaps
 /// The states of all old writers, for Committer::abort_orphans.
 std::vector<std::string> all_writer_states(const SinkSnapshot& snapshot);
 
+/// How the records under way along an edge are dealt to the receiving subtasks.
+enum class InFlightRouting {
+  kKeyGroups,   ///< to the owner of the record's key group
+  kRoundRobin,  ///< anybody may have them
+  kFirst,       ///< subtask 0
+};
+/// Something under way that a new subtask replays.
+struct InFlightShare {
+  const InFlightSnapshot* from = nullptr;
+  /// False: other subtasks replay it too, each only the records of its own key groups.
+  bool is_whole = true;
+};
+/// What was under way along one edge, for every new receiver, in the order of replay. Records of
+/// one key come from one old receiver, so that their order is kept.
+std::vector<std::vector<InFlightShare>> redistribute_in_flight(
+    const std::vector<const InFlightSnapshot*>& of_edge, InFlightRouting routing, int parallelism,
+    int max_parallelism);
+
 /// Committables of all sinks in the order in which they are committed: sink, subtask, checkpoint,
 /// attempt, stored order. Identities are kept whatever the new parallelism is; none is dropped.
 std::vector<Committable> restored_committables(const Manifest& manifest);

@@ -92,11 +92,11 @@ TEST(Redistribution, AnUnchangedParallelismKeepsEachListWhereItWas) {
 }
 
 TEST(Redistribution, SplitListsAreCutIntoRunsAndTheStartRotatesFromNameToName) {
-  const auto dealt = redistribute_lists(
-                         lists({{{"a", Redistribution::kSplit, {"a1", "a2", "a3", "a4"}},
+  const auto dealt =
+      redistribute_lists(lists({{{"a", Redistribution::kSplit, {"a1", "a2", "a3", "a4"}},
                                  {"b", Redistribution::kSplit, {"b1", "b2"}}}}),
                          3)
-                         .value();
+          .value();
   EXPECT_EQ(dealt[0][0].items, (Items{"a1", "a2"}));
   EXPECT_EQ(dealt[1][0].items, Items{"a3"});
   EXPECT_EQ(dealt[2][0].items, Items{"a4"});
@@ -108,10 +108,10 @@ TEST(Redistribution, SplitListsAreCutIntoRunsAndTheStartRotatesFromNameToName) {
 
 TEST(Redistribution, TwelveElementsOfTwoStatesArriveOnceEach) {
   Items six{"0", "1", "2", "3", "4", "5"};
-  const auto dealt = redistribute_lists(lists({{{"a", Redistribution::kSplit, six},
-                                                {"b", Redistribution::kSplit, six}}}),
-                                        3)
-                         .value();
+  const auto dealt =
+      redistribute_lists(
+          lists({{{"a", Redistribution::kSplit, six}, {"b", Redistribution::kSplit, six}}}), 3)
+          .value();
   for (std::size_t name = 0; name < 2; ++name) {
     Items all;
     for (const auto& subtask : dealt) {
@@ -123,10 +123,9 @@ TEST(Redistribution, TwelveElementsOfTwoStatesArriveOnceEach) {
 }
 
 TEST(Redistribution, UnionGoesToEverybodyAndBroadcastToOneEach) {
-  const OperatorSnapshot snapshot = lists({{{"u", Redistribution::kUnion, {"1"}},
-                                            {"w", Redistribution::kBroadcast, {"x"}}},
-                                           {{"u", Redistribution::kUnion, {"2"}},
-                                            {"w", Redistribution::kBroadcast, {"y"}}}});
+  const OperatorSnapshot snapshot =
+      lists({{{"u", Redistribution::kUnion, {"1"}}, {"w", Redistribution::kBroadcast, {"x"}}},
+             {{"u", Redistribution::kUnion, {"2"}}, {"w", Redistribution::kBroadcast, {"y"}}}});
   for (const int parallelism : {1, 2, 3}) {
     const auto dealt = redistribute_lists(snapshot, parallelism).value();
     for (std::size_t i = 0; i < dealt.size(); ++i) {
@@ -147,10 +146,10 @@ TEST(Redistribution, BroadcastCopiesOfFinishedSubtasksAreReplaced) {
 }
 
 TEST(Redistribution, SubtasksThatDisagreeAboutAListAreCorruption) {
-  EXPECT_FALSE(redistribute_lists(lists({{{"a", Redistribution::kSplit, {}}},
-                                         {{"a", Redistribution::kUnion, {}}}}),
-                                  1)
-                   .ok());
+  EXPECT_FALSE(
+      redistribute_lists(
+          lists({{{"a", Redistribution::kSplit, {}}}, {{"a", Redistribution::kUnion, {}}}}), 1)
+          .ok());
 }
 
 TEST(Redistribution, EverySplitGoesToExactlyOneReader) {
@@ -182,8 +181,10 @@ TEST(Redistribution, CommittablesKeepIdentityCountAndOrder) {
   Manifest m;
   SinkSnapshot sink;
   sink.uid = "s";
-  sink.committables = {{{"s", 1, 2, 1}, "d", {}}, {{"s", 0, 3, 1}, "b", {}},
-                       {{"s", 0, 2, 1}, "a", {}}, {{"s", 1, 2, 1}, "e", {}},
+  sink.committables = {{{"s", 1, 2, 1}, "d", {}},
+                       {{"s", 0, 3, 1}, "b", {}},
+                       {{"s", 0, 2, 1}, "a", {}},
+                       {{"s", 1, 2, 1}, "e", {}},
                        {{"s", 0, 3, 2}, "c", {}}};
   m.sinks = {sink};
   std::string order;
@@ -201,8 +202,10 @@ TEST(EdgeBalance, SumsDoNotDependOnOrderAndDisagreementNamesTheEdge) {
     backward.add(99 - i);
   }
   EXPECT_EQ(forward, backward);
-  const auto edges = sum_edges({{"b", true, forward}, {"b", false, backward},
-                                {"a", true, forward}, {"a", false, {99, forward.hash}}});
+  const auto edges = sum_edges({{"b", true, forward},
+                                {"b", false, backward},
+                                {"a", true, forward},
+                                {"a", false, {99, forward.hash}}});
   ASSERT_EQ(edges.size(), 2U);
   EXPECT_FALSE(check_edge(edges[0]).ok());
   EXPECT_TRUE(check_edge(edges[1]).ok());
@@ -222,11 +225,56 @@ TEST(EdgeBalance, ASwapOfTwoRecordsForTwoOthersIsNoticed) {
   EXPECT_NE(sent, received);
 }
 
+TEST(InFlight, ByKeyGroupEveryNewOwnerReadsWhatOverlapsItsRange) {
+  std::vector<InFlightSnapshot> stored(2);
+  std::vector<const InFlightSnapshot*> items;
+  for (int subtask = 0; subtask < 2; ++subtask) {
+    stored[static_cast<std::size_t>(subtask)].subtask = subtask;
+    stored[static_cast<std::size_t>(subtask)].receiver_parallelism = 2;
+    items.push_back(&stored[static_cast<std::size_t>(subtask)]);
+  }
+  const auto same = redistribute_in_flight(items, InFlightRouting::kKeyGroups, 2, 12);
+  EXPECT_EQ(same[1][0].from, items[1]);
+  EXPECT_TRUE(same[1][0].is_whole);
+  // 2 -> 3: 0..5, 6..11 become 0..3, 4..7, 8..11.
+  const auto up = redistribute_in_flight(items, InFlightRouting::kKeyGroups, 3, 12);
+  ASSERT_EQ(up[0].size(), 1U);
+  ASSERT_EQ(up[1].size(), 2U);
+  ASSERT_EQ(up[2].size(), 1U);
+  EXPECT_FALSE(up[0][0].is_whole || up[1][0].is_whole || up[1][1].is_whole || up[2][0].is_whole);
+  const auto down = redistribute_in_flight(items, InFlightRouting::kKeyGroups, 1, 12);
+  ASSERT_EQ(down[0].size(), 2U);
+  EXPECT_TRUE(down[0][0].is_whole && down[0][1].is_whole);
+}
+
+TEST(InFlight, OtherRecordsGoToExactlyOneSubtask) {
+  std::vector<InFlightSnapshot> stored(5);
+  std::vector<const InFlightSnapshot*> items;
+  for (int subtask = 0; subtask < 5; ++subtask) {
+    stored[static_cast<std::size_t>(subtask)].subtask = subtask;
+    stored[static_cast<std::size_t>(subtask)].receiver_parallelism = 5;
+    items.push_back(&stored[static_cast<std::size_t>(subtask)]);
+  }
+  for (const int parallelism : {1, 2, 5, 9}) {
+    std::set<const InFlightSnapshot*> seen;
+    for (const auto& shares :
+         redistribute_in_flight(items, InFlightRouting::kRoundRobin, parallelism, 128)) {
+      for (const InFlightShare& share : shares) {
+        EXPECT_TRUE(share.is_whole);
+        EXPECT_TRUE(seen.insert(share.from).second);
+      }
+    }
+    EXPECT_EQ(seen.size(), 5U) << parallelism;
+  }
+  EXPECT_EQ(redistribute_in_flight(items, InFlightRouting::kFirst, 3, 128)[0].size(), 5U);
+}
+
 TEST(OperatorMatch, ListsMatchedDroppedAndNew) {
   Manifest m;
   SubtaskSnapshot subtask;
   subtask.lists = {{"l", Redistribution::kSplit, {}}};
-  m.operators = {{"a", "", 1, 128, {}, {subtask}}, {"b", "", 1, 128, {}, {subtask}},
+  m.operators = {{"a", "", 1, 128, {}, {subtask}},
+                 {"b", "", 1, 128, {}, {subtask}},
                  {"stateless", "", 1, 128, {}, {}}};
   const OperatorMatch match = match_operators(m, {{"a", ""}, {"c", ""}});
   EXPECT_EQ(match.to_string(), "matched: a; dropped: b; new: c");

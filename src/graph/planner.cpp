@@ -27,7 +27,8 @@ struct PlannedNode {
 };
 
 std::string label(const StreamNode& node, const PlannedNode& planned) {
-  return "operator '" + planned.name + "'" + (node.uid.has_value() ? " (uid " + *node.uid + ")" : "");
+  return "operator '" + planned.name + "'" +
+         (node.uid.has_value() ? " (uid " + *node.uid + ")" : "");
 }
 
 /// Stable as long as the pipeline above the operator keeps its shape.
@@ -195,11 +196,18 @@ class Planner {
     } else {
       PlanEdge edge;
       edge.id = static_cast<int>(plan_.edges.size());
-      edge.name = fmt::format("{}{} -> {} #{}", from.uid,
-                              input.from.side_output == StreamRef::kMainOutput
-                                  ? std::string()
-                                  : ":" + std::to_string(input.from.side_output),
-                              target.uid, edge.id);
+      const StreamNode& sender = graph_.nodes[static_cast<std::size_t>(input.from.node)];
+      const bool is_main = input.from.side_output == StreamRef::kMainOutput;
+      edge.name = fmt::format(
+          "{}{} -> {}", from.uid,
+          is_main ? std::string() : ":" + std::to_string(input.from.side_output), target.uid);
+      // Other changes of the graph do not rename an edge: records under way are stored by name.
+      if (const int occurrence = ++edges_by_name_[edge.name]; occurrence > 1) {
+        edge.name += fmt::format(" #{}", occurrence);
+      }
+      edge.record =
+          is_main ? sender.output
+                  : sender.side_outputs[static_cast<std::size_t>(input.from.side_output)].type;
       edge.from_vertex = from.vertex;
       edge.to_vertex = target.vertex;
       edge.to_input = input.input;
@@ -218,17 +226,24 @@ class Planner {
   const StreamGraph& graph_;
   const PlanOptions& options_;
   std::vector<PlannedNode> nodes_;
+  std::map<std::string, int> edges_by_name_;
   ExecutionPlan plan_;
 };
 
 std::string_view partitioning_name(Partitioning partitioning) {
   switch (partitioning) {
-    case Partitioning::kForward: return "forward";
-    case Partitioning::kHash: return "hash";
-    case Partitioning::kRebalance: return "rebalance";
-    case Partitioning::kRescale: return "rescale";
-    case Partitioning::kBroadcast: return "broadcast";
-    case Partitioning::kGlobal: return "global";
+    case Partitioning::kForward:
+      return "forward";
+    case Partitioning::kHash:
+      return "hash";
+    case Partitioning::kRebalance:
+      return "rebalance";
+    case Partitioning::kRescale:
+      return "rescale";
+    case Partitioning::kBroadcast:
+      return "broadcast";
+    case Partitioning::kGlobal:
+      return "global";
   }
   return "?";
 }

@@ -3,6 +3,9 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <deque>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 #include "runtime/element.h"
@@ -11,10 +14,14 @@
 namespace weir::runtime {
 
 /// Carries elements from one task to one other task, in order: a bounded single-producer
-/// single-consumer ring. Full means back-pressure.
+/// single-consumer ring, and an overflow for what the producer had to get rid of when the ring was
+/// full. An overflow means back-pressure: the producer makes no more until it is gone.
+///
+/// A barrier that may overtake is pushed like any other element and announced besides, so that the
+/// consumer can act on it while it is still queued, and can look at everything ahead of it.
 class Channel {
  public:
-  /// Elements (batches, mostly) under way at most.
+  /// Elements (batches, mostly) in the ring at most.
   static constexpr std::size_t kCapacity = 16;
 
   /// Before the tasks run: whom to wake on the other side.
@@ -23,7 +30,7 @@ class Channel {
     consumer_signal_ = consumer;
   }
 
-  /// Producer only. False and `element` untouched when the channel is full.
+  /// Producer only. False and `element` untouched when the ring is full. REQUIRES: no overflow.
   bool try_push(Element& element) {
     const std::size_t tail = tail_.load(std::memory_order_relaxed);
     if (tail - cached_head_ == kCapacity) {
@@ -36,6 +43,40 @@ class Channel {
     tail_.store(tail + 1, std::memory_order_release);
     consumer_signal_->wake();
     return true;
+  }
+
+  /// Producer only. False when the element went to the overflow.
+  bool push(Element element) {
+    if (overflow_size_ == 0 && try_push(element)) {
+      return true;
+    }
+    const std::lock_guard lock(mutex_);
+    overflow_.push_back(std::move(element));
+    ++overflow_size_;
+    return false;
+  }
+  /// Producer only: moves elements from the overflow to the ring. Returns how many.
+  std::size_t drain_overflow() {
+    if (overflow_size_ == 0) {
+      return 0;
+    }
+    const std::lock_guard lock(mutex_);
+    std::size_t moved = 0;
+    while (!overflow_.empty() && try_push(overflow_.front())) {
+      overflow_.pop_front();
+      ++moved;
+    }
+    overflow_size_ -= moved;
+    return moved;
+  }
+  /// Producer only: the barrier, which was pushed already, may overtake.
+  void announce(const Barrier& barrier) {
+    {
+      const std::lock_guard lock(mutex_);
+      announced_ = barrier;
+    }
+    has_announcement_.store(true, std::memory_order_release);
+    consumer_signal_->wake();
   }
 
   /// Consumer only. False when the channel is empty.
@@ -52,8 +93,43 @@ class Channel {
     producer_signal_->wake();
     return true;
   }
+  /// Consumer only: the latest announcement, once.
+  std::optional<Barrier> take_announcement() {
+    if (!has_announcement_.load(std::memory_order_acquire)) {
+      return std::nullopt;
+    }
+    has_announcement_.store(false, std::memory_order_relaxed);
+    const std::lock_guard lock(mutex_);
+    return std::exchange(announced_, std::nullopt);
+  }
+  /// Consumer only: shows what is queued ahead of a checkpoint's barrier, oldest first, to
+  /// `visit(const Element&)`. True if the barrier was found.
+  template <class F>
+  bool visit_ahead_of(CheckpointId checkpoint, F&& visit) const {
+    // The overflow moves under the lock only, so nothing is seen twice or missed.
+    const std::lock_guard lock(mutex_);
+    const auto is_found = [&](const Element& element) {
+      if (element.kind == Element::Kind::kBarrier && element.barrier.checkpoint == checkpoint) {
+        return true;
+      }
+      visit(element);
+      return false;
+    };
+    const std::size_t tail = tail_.load(std::memory_order_acquire);
+    for (std::size_t at = head_.load(std::memory_order_relaxed); at != tail; ++at) {
+      if (is_found(ring_[at % kCapacity])) {
+        return true;
+      }
+    }
+    for (const Element& element : overflow_) {
+      if (is_found(element)) {
+        return true;
+      }
+    }
+    return false;
+  }
 
-  /// Elements under way, seen from any thread: a hint.
+  /// Elements under way in the ring, seen from any thread: a hint.
   std::size_t size_hint() const {
     return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed);
   }
@@ -64,9 +140,15 @@ class Channel {
   std::size_t cached_tail_ = 0;
   alignas(64) std::atomic<std::size_t> tail_{0};
   std::size_t cached_head_ = 0;
+  std::size_t overflow_size_ = 0;  ///< of overflow_, for the producer without the lock
   alignas(64) std::array<Element, kCapacity> ring_;
   WakeSignal* producer_signal_ = nullptr;
   WakeSignal* consumer_signal_ = nullptr;
+
+  std::atomic<bool> has_announcement_{false};
+  mutable std::mutex mutex_;
+  std::deque<Element> overflow_;      ///< guarded by mutex_
+  std::optional<Barrier> announced_;  ///< guarded by mutex_
 };
 
 }  // namespace weir::runtime

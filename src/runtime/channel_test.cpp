@@ -1,5 +1,6 @@
 #include "runtime/channel.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "runtime/runtime_harness.h"
@@ -49,6 +50,52 @@ TEST(Channel, CarriesEveryBatchOnceFromOneThreadToAnother) {
   }
   producer.join();
   EXPECT_EQ(channels[0].size_hint(), 0U);
+}
+
+TEST(Channel, WhatDoesNotFitOverflowsInOrder) {
+  Channels channels(1);
+  Channel& channel = channels[0];
+  const auto total = static_cast<TimestampMs>(Channel::kCapacity) + 3;
+  for (TimestampMs i = 0; i < total; ++i) {
+    const bool fits = i < static_cast<TimestampMs>(Channel::kCapacity);
+    EXPECT_EQ(channel.push(Element::of_watermark(i)), fits);
+  }
+  std::vector<TimestampMs> seen;
+  while (true) {
+    for (const Element& element : channels.take_all(0)) {
+      seen.push_back(element.watermark);
+    }
+    if (channel.drain_overflow() == 0) {
+      break;
+    }
+  }
+  ASSERT_EQ(seen.size(), static_cast<std::size_t>(total));
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST(Channel, AnAnnouncedBarrierShowsEverythingAheadOfItAndNothingBehind) {
+  Channels channels(1);
+  Channel& channel = channels[0];
+  EXPECT_FALSE(channel.take_announcement().has_value());
+  for (std::size_t i = 0; i < Channel::kCapacity + 2; ++i) {  // two of them in the overflow
+    channel.push(Element::of(rows(static_cast<std::int64_t>(i), 1)));
+  }
+  Barrier barrier;
+  barrier.checkpoint = 7;
+  barrier.can_overtake = true;
+  channel.push(Element::of_barrier(barrier));
+  channel.announce(barrier);
+  channel.push(Element::of(rows(99, 1)));
+  const auto announced = channel.take_announcement();
+  ASSERT_TRUE(announced.has_value());
+  EXPECT_EQ(announced->checkpoint, 7);
+  EXPECT_FALSE(channel.take_announcement().has_value()) << "told once";
+  std::vector<std::int64_t> ahead;
+  EXPECT_TRUE(channel.visit_ahead_of(
+      7, [&](const Element& element) { ahead.push_back(numbers_of(*element.batch).front()); }));
+  ASSERT_EQ(ahead.size(), Channel::kCapacity + 2);
+  EXPECT_EQ(ahead.back(), static_cast<std::int64_t>(Channel::kCapacity + 1));
+  EXPECT_FALSE(channel.visit_ahead_of(8, [](const Element&) {}));
 }
 
 TEST(WakeSignal, ASleeperIsWokenBeforeItsTime) {

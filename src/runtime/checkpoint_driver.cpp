@@ -162,8 +162,16 @@ void CheckpointDriver::act(const checkpoint::Trigger& trigger) {
     options_.files->on_triggered(trigger.checkpoint);
   }
   collecting.triggered_ms = options_.clock->wall_ms();
-  const Barrier barrier{trigger.checkpoint, trigger.is_terminal,
-                        trigger.kind == checkpoint::SnapshotKind::kSavepoint, trigger.is_drain};
+  Barrier barrier;
+  barrier.checkpoint = trigger.checkpoint;
+  barrier.is_terminal = trigger.is_terminal;
+  barrier.is_savepoint = trigger.kind == checkpoint::SnapshotKind::kSavepoint;
+  barrier.is_drain = trigger.is_drain;
+  // Savepoints are aligned whatever the settings are, and so is the end (Flink's rules).
+  barrier.can_overtake =
+      options_.job->is_unaligned && !barrier.is_savepoint && !barrier.is_terminal;
+  barrier.overtake_at_ns =
+      options_.clock->monotonic_ns() + options_.job->aligned_timeout.count() * 1'000'000;
   last_problem_.clear();
   if (options_.store == nullptr) {
     trigger_sources(barrier);

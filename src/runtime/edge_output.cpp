@@ -42,7 +42,7 @@ EdgeOutput::EdgeOutput(Options options, std::vector<Target> targets)
   WEIR_CHECK(!targets.empty());
   lanes_.reserve(targets.size());
   for (const Target& target : targets) {
-    lanes_.push_back({target.channel, nullptr, {}});
+    lanes_.push_back({target.channel, nullptr});
   }
   next_lane_ = static_cast<std::size_t>(options_.subtask) % lanes_.size();
 }
@@ -125,11 +125,21 @@ void EdgeOutput::scatter(Batch& batch) {
       append_moved(batch, i, to);
     } else {
       switch (type.size) {
-        case 8: append_trivial<8>(batch, i, to); break;
-        case 16: append_trivial<16>(batch, i, to); break;
-        case 24: append_trivial<24>(batch, i, to); break;
-        case 32: append_trivial<32>(batch, i, to); break;
-        default: append_trivial<0>(batch, i, to); break;
+        case 8:
+          append_trivial<8>(batch, i, to);
+          break;
+        case 16:
+          append_trivial<16>(batch, i, to);
+          break;
+        case 24:
+          append_trivial<24>(batch, i, to);
+          break;
+        case 32:
+          append_trivial<32>(batch, i, to);
+          break;
+        default:
+          append_trivial<0>(batch, i, to);
+          break;
       }
     }
     if (to.full()) {
@@ -143,11 +153,9 @@ void EdgeOutput::push(Lane& lane, Element element) {
   if (element.kind == Element::Kind::kBatch) {
     sums_.add(*element.batch);
   }
-  if (lane.staged.empty() && lane.channel->try_push(element)) {
-    return;
+  if (!lane.channel->push(std::move(element))) {
+    ++overflow_count_;
   }
-  lane.staged.push_back(std::move(element));
-  ++staged_count_;
 }
 
 void EdgeOutput::flush_lane(Lane& lane) {
@@ -170,18 +178,19 @@ void EdgeOutput::broadcast(const Element& element) {
     copy.watermark = element.watermark;
     copy.barrier = element.barrier;
     push(lane, std::move(copy));
+    if (element.kind == Element::Kind::kBarrier && element.barrier.can_overtake &&
+        options_.can_overtake) {
+      lane.channel->announce(element.barrier);
+    }
   }
 }
 
-void EdgeOutput::push_staged() {
-  if (staged_count_ == 0) {
+void EdgeOutput::drain_overflow() {
+  if (overflow_count_ == 0) {
     return;
   }
   for (Lane& lane : lanes_) {
-    while (!lane.staged.empty() && lane.channel->try_push(lane.staged.front())) {
-      lane.staged.pop_front();
-      --staged_count_;
-    }
+    overflow_count_ -= lane.channel->drain_overflow();
   }
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <vector>
 
 #include "runtime/channel.h"
@@ -11,7 +10,7 @@
 namespace weir::runtime {
 
 /// The sending end of one edge in one subtask: deals records to the channels of the receiving
-/// subtasks. What a full channel does not take is staged, in order.
+/// subtasks. What a full channel does not take goes to its overflow: is_full() from then on.
 class EdgeOutput final : public Output {
  public:
   struct Options {
@@ -21,6 +20,8 @@ class EdgeOutput final : public Output {
     int subtask = 0;          ///< of the sender
     int max_parallelism = 1;  ///< of the receiver
     int receiver_parallelism = 1;
+    /// Barriers may overtake records here; see can_overtake().
+    bool can_overtake = false;
   };
   struct Target {
     int subtask = 0;  ///< of the receiver
@@ -31,15 +32,14 @@ class EdgeOutput final : public Output {
   EdgeOutput(Options options, std::vector<Target> targets);
 
   void emit(BatchPtr batch) override;
-  bool is_full() const override { return staged_count_ > 0; }
+  bool is_full() const override { return overflow_count_ > 0; }
 
   /// Sends partial batches and then `element` to all channels. Not for batches.
   void broadcast(const Element& element);
   /// Sends partial batches, without waiting for more to fill them.
   void flush();
-  /// Moves staged elements into channels as far as they take them.
-  void push_staged();
-  bool has_staged() const { return staged_count_ > 0; }
+  /// Moves overflows into channels as far as these take them.
+  void drain_overflow();
 
   /// What was sent so far, without partial batches: complete right after broadcast().
   EdgeReport report() const { return {options_.edge, sums_}; }
@@ -48,7 +48,6 @@ class EdgeOutput final : public Output {
   struct Lane {
     Channel* channel;
     BatchPtr partial;
-    std::deque<Element> staged;
   };
 
   void emit_to(Lane& lane, BatchPtr batch);
@@ -59,7 +58,7 @@ class EdgeOutput final : public Output {
 
   const Options options_;
   std::vector<Lane> lanes_;
-  std::size_t staged_count_ = 0;
+  std::size_t overflow_count_ = 0;
   std::size_t next_lane_ = 0;
   EdgeSums sums_;
   std::vector<std::uint32_t> row_lanes_;

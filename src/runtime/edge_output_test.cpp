@@ -85,7 +85,7 @@ TEST(EdgeOutput, HashMovesRecordsThatAreNotTriviallyCopyable) {
   EXPECT_EQ(keys.size(), 100U);
 }
 
-TEST(EdgeOutput, BackPressureStagesInOrderAndLosesNothing) {
+TEST(EdgeOutput, BackPressureQueuesInOrderAndLosesNothing) {
   Channels channels(2);
   EdgeOutput output = make_output(Partitioning::kHash, channels);
   constexpr std::int64_t kRows = 60'000;  // more than both channels hold
@@ -95,7 +95,7 @@ TEST(EdgeOutput, BackPressureStagesInOrderAndLosesNothing) {
     next += 1000;
   }
   ASSERT_LT(next, kRows * 10);
-  EXPECT_TRUE(output.has_staged());
+  EXPECT_TRUE(output.is_full());
   output.emit(rows(next, 1000, 50));  // still accepted
   next += 1000;
   output.broadcast(Element::of_watermark(9));
@@ -120,7 +120,7 @@ TEST(EdgeOutput, BackPressureStagesInOrderAndLosesNothing) {
         }
       }
     }
-    output.push_staged();
+    output.drain_overflow();
     if (!has_any) {
       break;
     }

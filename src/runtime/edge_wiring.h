@@ -1,6 +1,8 @@
 #pragma once
 
-#include "weir/stream_graph.h"
+#include <algorithm>
+
+#include "runtime/execution_plan.h"
 
 namespace weir::runtime {
 
@@ -21,6 +23,23 @@ constexpr bool is_connected(Partitioning partitioning, int sender, int senders, 
       return true;
   }
   return true;
+}
+
+/// Whether a barrier may overtake records between these operators. Pointwise and broadcast edges
+/// cannot: their records could not be dealt out again at another parallelism (Flink's rule).
+constexpr bool can_overtake(Partitioning partitioning) {
+  return partitioning == Partitioning::kHash || partitioning == Partitioning::kRebalance ||
+         partitioning == Partitioning::kGlobal;
+}
+
+/// Whether barriers may overtake the input of a vertex: one edge that cannot, or whose records
+/// cannot be stored, makes all of them wait.
+inline bool can_overtake_into(const ExecutionPlan& plan, const PlanVertex& vertex) {
+  return std::all_of(vertex.input_edges.begin(), vertex.input_edges.end(), [&](int id) {
+    const PlanEdge& edge = plan.edges[static_cast<std::size_t>(id)];
+    return can_overtake(edge.partitioning) && edge.record != nullptr &&
+           edge.record->encode != nullptr;
+  });
 }
 
 }  // namespace weir::runtime

@@ -13,6 +13,9 @@ struct Barrier {
   bool is_terminal = false;   ///< the job ends with this checkpoint
   bool is_savepoint = false;  ///< no side effects on sinks
   bool is_drain = false;      ///< follows the end of the input, which it brings about
+  /// It may overtake records from this time on (monotonic clock); before, it waits for its turn.
+  bool can_overtake = false;
+  std::int64_t overtake_at_ns = 0;
 };
 
 /// What a channel carries.
@@ -20,9 +23,9 @@ struct Element {
   enum class Kind : std::uint8_t { kBatch, kWatermark, kBarrier, kIdle, kActive, kEndOfInput };
 
   Kind kind = Kind::kBatch;
-  BatchPtr batch;                 ///< kBatch; not empty
-  TimestampMs watermark = 0;      ///< kWatermark
-  Barrier barrier;                ///< kBarrier
+  BatchPtr batch;             ///< kBatch; not empty
+  TimestampMs watermark = 0;  ///< kWatermark
+  Barrier barrier;            ///< kBarrier
 
   static Element of(BatchPtr batch) {
     Element element;

@@ -43,18 +43,19 @@ struct PlanVertex {
   int parallelism = 1;
   int max_parallelism = kDefaultMaxParallelism;
   bool is_max_parallelism_explicit = false;  ///< set_max_parallelism() on the operator itself
-  std::vector<PlanOperator> operators;  ///< 0 = head; each one after its producer
+  std::vector<PlanOperator> operators;       ///< 0 = head; each one after its producer
   std::vector<int> input_edges;
 };
 
 struct PlanEdge {
   int id = 0;
-  std::string name;  ///< "<uid>[:<side output>] -> <uid>", unique
+  std::string name;  ///< "<uid>[:<side output>] -> <uid>[ #<n>]", unique
   int from_vertex = 0;
   int to_vertex = 0;
   int to_input = 0;
   Partitioning partitioning = Partitioning::kForward;
   std::shared_ptr<const KeySelector> key;  ///< with kHash
+  const TypeOps* record = nullptr;         ///< what it carries
 };
 
 /// Vertices are in topological order.

@@ -1,15 +1,67 @@
 #include "runtime/input_gate.h"
 
-namespace weir::runtime {
+#include <algorithm>
 
-InputGate::InputGate(std::vector<Input> inputs, checkpoint::AlignmentMode mode)
-    : inputs_(std::move(inputs)), aligner_(inputs_.size(), mode), valve_(inputs_.size()) {
+namespace weir::runtime {
+namespace {
+
+std::vector<EdgeReport> reports_of(const std::map<int, EdgeSums>& sums) {
+  std::vector<EdgeReport> reports;
+  for (const auto& [edge, sum] : sums) {
+    reports.push_back({edge, sum});
+  }
+  return reports;
+}
+
+/// Deals the records out to batches of at most `rows_max`.
+std::deque<BatchPtr> split(BatchPtr batch, std::size_t rows_max) {
+  std::deque<BatchPtr> pieces;
+  if (batch->size() <= rows_max) {
+    pieces.push_back(std::move(batch));
+    return pieces;
+  }
+  const TypeOps& type = batch->type();
+  for (std::size_t row = 0; row < batch->size(); ++row) {
+    if (pieces.empty() || pieces.back()->full()) {
+      pieces.push_back(Batch::make(type, std::min(rows_max, batch->size() - row)));
+      pieces.back()->set_keyed(batch->is_keyed());
+    }
+    Batch& to = *pieces.back();
+    const std::size_t at = to.size();
+    type.relocate(to.record_at(at), batch->record_at(row));
+    to.timestamps()[at] = batch->timestamps()[row];
+    to.key_hashes()[at] = batch->key_hashes()[row];
+    to.set_size(at + 1);
+  }
+  batch->set_size(0);  // the records live in the pieces now
+  return pieces;
+}
+
+}  // namespace
+
+InputGate::InputGate(std::vector<Input> inputs, checkpoint::AlignmentMode mode, bool can_overtake)
+    : inputs_(std::move(inputs)),
+      can_overtake_(can_overtake),
+      aligner_(inputs_.size(), mode),
+      valve_(inputs_.size()),
+      announced_(inputs_.size(), 0) {
   for (const Input& input : inputs_) {
     sums_.try_emplace(input.edge);
   }
 }
 
-std::optional<InputGate::Event> InputGate::next() {
+void InputGate::restore(std::vector<RecoveredChannel> channels) {
+  if (!channels.empty()) {
+    recovered_.emplace(std::move(channels));
+  }
+}
+
+std::optional<InputGate::Event> InputGate::next(std::size_t rows_max) {
+  if (ready_.empty() && !pieces_.left.empty()) {
+    push_piece();
+  }
+  while (ready_.empty() && recovered_.has_value() && read_recovered(rows_max)) {
+  }
   Element element;
   for (std::size_t tried = 0; ready_.empty() && tried < inputs_.size(); ++tried) {
     const std::size_t input = next_input_;
@@ -20,7 +72,7 @@ std::optional<InputGate::Event> InputGate::next() {
     // Everything that needs no action of the task is consumed at once.
     while (ready_.empty() && !aligner_.is_blocked(input) &&
            inputs_[input].channel->try_pop(element)) {
-      handle(input, std::move(element));
+      handle(input, std::move(element), rows_max);
     }
   }
   if (ready_.empty()) {
@@ -31,16 +83,43 @@ std::optional<InputGate::Event> InputGate::next() {
   return event;
 }
 
-void InputGate::handle(std::size_t input, Element element) {
-  switch (element.kind) {
-    case Element::Kind::kBatch: {
-      sums_[inputs_[input].edge].add(*element.batch);
-      Event event;
-      event.batch = std::move(element.batch);
-      event.operator_input = inputs_[input].operator_input;
-      push(std::move(event));
-      break;
+bool InputGate::read_recovered(std::size_t rows_max) {
+  std::optional<RecoveredInput::Next> next = recovered_->next();
+  if (!next.has_value()) {
+    finish_recovery();
+    return false;
+  }
+  if (next->batch != nullptr) {
+    hand_out(std::move(next->batch), next->operator_input, std::nullopt, rows_max);
+  } else {
+    push_watermark(*next->watermark);
+  }
+  return true;
+}
+
+void InputGate::finish_recovery() {
+  for (std::size_t input = 0; input < inputs_.size(); ++input) {
+    const TimestampMs watermark =
+        recovered_->watermark_for(inputs_[input].edge, inputs_[input].sender);
+    if (watermark != kMinTimestamp) {
+      act_on(valve_.on_watermark(input, watermark));
     }
+  }
+  recovered_.reset();
+}
+
+void InputGate::handle(std::size_t input, Element element, std::size_t rows_max) {
+  if (log_.has_value() && aligner_.is_logging(input)) {
+    log_->channels.add(log_->channel_of_input[input], element);
+    if (element.kind == Element::Kind::kBatch) {
+      log_->received[inputs_[input].edge].add(*element.batch);
+    }
+  }
+  switch (element.kind) {
+    case Element::Kind::kBatch:
+      sums_[inputs_[input].edge].add(*element.batch);
+      hand_out(std::move(element.batch), inputs_[input].operator_input, input, rows_max);
+      break;
     case Element::Kind::kWatermark:
       act_on(valve_.on_watermark(input, element.watermark));
       break;
@@ -67,9 +146,126 @@ void InputGate::handle(std::size_t input, Element element) {
   }
 }
 
+void InputGate::hand_out(BatchPtr batch, int operator_input, std::optional<std::size_t> input,
+                         std::size_t rows_max) {
+  pieces_.operator_input = operator_input;
+  pieces_.input = input;
+  pieces_.left = split(std::move(batch), rows_max);
+  push_piece();
+}
+
+void InputGate::push_piece() {
+  Event event;
+  event.batch = std::move(pieces_.left.front());
+  pieces_.left.pop_front();
+  event.operator_input = pieces_.operator_input;
+  push(std::move(event));
+}
+
+std::optional<Barrier> InputGate::overtake(std::int64_t now_ns) {
+  if (!can_overtake_) {
+    return std::nullopt;
+  }
+  take_announcements();
+  if (!ready_.empty()) {
+    return std::nullopt;  // consumed already, so it goes first
+  }
+  for (auto at = barriers_.rbegin(); at != barriers_.rend(); ++at) {
+    const Barrier barrier = at->second;
+    if (barrier.can_overtake && now_ns >= barrier.overtake_at_ns &&
+        aligner_.may_overtake(barrier.checkpoint)) {
+      const checkpoint::AlignerVerdict verdict = aligner_.overtake(barrier.checkpoint);
+      barriers_.erase(barriers_.begin(), barriers_.upper_bound(barrier.checkpoint));
+      start_log(barrier.checkpoint);
+      act_on(verdict);
+      return barrier;
+    }
+  }
+  return std::nullopt;
+}
+
+void InputGate::take_announcements() {
+  for (std::size_t input = 0; input < inputs_.size(); ++input) {
+    const std::optional<Barrier> barrier = inputs_[input].channel->take_announcement();
+    if (!barrier.has_value()) {
+      continue;
+    }
+    announced_[input] = barrier->checkpoint;
+    act_on(aligner_.on_announcement(input, barrier->checkpoint));
+    if (aligner_.may_overtake(barrier->checkpoint)) {
+      barriers_.try_emplace(barrier->checkpoint, *barrier);
+    }
+    if (log_.has_value() && log_->checkpoint == barrier->checkpoint && aligner_.is_logging(input)) {
+      log_rest(input);
+    }
+  }
+}
+
+void InputGate::start_log(CheckpointId checkpoint) {
+  log_.emplace();
+  log_->checkpoint = checkpoint;
+  log_->received = sums_;
+  // In the order of replay: what an earlier checkpoint had under way comes first.
+  if (recovered_.has_value()) {
+    if (!pieces_.left.empty() && !pieces_.input.has_value()) {
+      recovered_->put_back(std::move(pieces_.left));
+      pieces_.left.clear();
+    }
+    recovered_->add_to(log_->channels);
+  }
+  for (std::size_t input = 0; input < inputs_.size(); ++input) {
+    TimestampMs watermark = valve_.watermark_of(input);
+    if (recovered_.has_value()) {
+      watermark = std::max(watermark,
+                           recovered_->watermark_for(inputs_[input].edge, inputs_[input].sender));
+    }
+    log_->channel_of_input.push_back(log_->channels.open_channel(
+        inputs_[input].edge, inputs_[input].sender, watermark, valve_.is_idle(input)));
+    if (pieces_.input == input) {
+      for (const BatchPtr& batch : pieces_.left) {
+        log_->channels.add(log_->channel_of_input[input], *batch);  // received and counted already
+      }
+    }
+  }
+  for (std::size_t input = 0; input < inputs_.size(); ++input) {
+    if (announced_[input] == checkpoint && aligner_.is_logging(input)) {
+      log_rest(input);
+    }
+  }
+}
+
+void InputGate::log_rest(std::size_t input) {
+  const bool is_found =
+      inputs_[input].channel->visit_ahead_of(log_->checkpoint, [&](const Element& element) {
+        log_->channels.add(log_->channel_of_input[input], element);
+        if (element.kind == Element::Kind::kBatch) {
+          log_->received[inputs_[input].edge].add(*element.batch);
+        }
+      });
+  WEIR_CHECK(is_found);
+  act_on(aligner_.on_logged(input));
+}
+
+std::optional<InputGate::Log> InputGate::take_log() {
+  if (!log_.has_value() || !log_->is_complete) {
+    return std::nullopt;
+  }
+  Log log{log_->checkpoint, std::move(log_->channels), reports_of(log_->received)};
+  log_.reset();
+  return log;
+}
+
 void InputGate::act_on(const checkpoint::AlignerVerdict& verdict) {
   for (const CheckpointId aborted : verdict.aborted) {
     barriers_.erase(aborted);
+    if (log_.has_value() && log_->checkpoint == aborted) {
+      log_.reset();
+    }
+  }
+  for (const CheckpointId logged : verdict.logged) {
+    if (log_.has_value() && log_->checkpoint == logged) {
+      log_->is_complete = true;
+    }
   }
   for (const CheckpointId aligned : verdict.aligned) {
     Event event;
@@ -87,10 +283,7 @@ void InputGate::act_on(const WatermarkValve::Change& change) {
     push(std::move(event));
   }
   if (change.watermark.has_value()) {
-    Event event;
-    event.kind = Event::Kind::kWatermark;
-    event.watermark = *change.watermark;
-    push(std::move(event));
+    push_watermark(*change.watermark);
   }
   if (change.is_idle == true) {
     Event event;
@@ -99,16 +292,24 @@ void InputGate::act_on(const WatermarkValve::Change& change) {
   }
 }
 
-void InputGate::abort_checkpoint(CheckpointId checkpoint) {
-  act_on(aligner_.abort(checkpoint));
+void InputGate::push_watermark(TimestampMs watermark) {
+  if (watermark <= last_watermark_) {
+    return;  // restored inputs had come to it
+  }
+  last_watermark_ = watermark;
+  Event event;
+  event.kind = Event::Kind::kWatermark;
+  event.watermark = watermark;
+  push(std::move(event));
 }
 
-std::vector<EdgeReport> InputGate::reports() const {
-  std::vector<EdgeReport> reports;
-  for (const auto& [edge, sums] : sums_) {
-    reports.push_back({edge, sums});
+void InputGate::abort_checkpoint(CheckpointId checkpoint) {
+  act_on(aligner_.abort(checkpoint));
+  if (log_.has_value() && log_->checkpoint == checkpoint) {
+    log_.reset();
   }
-  return reports;
 }
+
+std::vector<EdgeReport> InputGate::reports() const { return reports_of(sums_); }
 
 }  // namespace weir::runtime

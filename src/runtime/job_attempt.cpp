@@ -179,6 +179,7 @@ Status JobAttempt::create_tasks() {
     first_task_.push_back(static_cast<int>(tasks_.size()));
     for (int subtask = 0; subtask < vertex.parallelism; ++subtask) {
       const auto s = static_cast<std::size_t>(subtask);
+      wirings[v][s].can_overtake = can_overtake_into(plan_, vertex);
       TaskRestore restore = restores.empty() ? TaskRestore() : std::move(restores[v][s]);
       tasks_.push_back(std::make_unique<Task>(static_cast<int>(tasks_.size()), vertex, subtask,
                                               environment_, std::move(wirings[v][s]),
@@ -208,7 +209,7 @@ void JobAttempt::wire_channels(std::vector<std::vector<Task::Wiring>>& wirings,
                              &workers_->signal(workers[to][static_cast<std::size_t>(receiver)]));
         targets.push_back({receiver, channel});
         wirings[to][static_cast<std::size_t>(receiver)].inputs.push_back(
-            {channel, edge.id, edge.to_input});
+            {channel, edge.id, edge.to_input, sender});
       }
       EdgeOutput::Options options;
       options.edge = edge.id;
@@ -217,6 +218,7 @@ void JobAttempt::wire_channels(std::vector<std::vector<Task::Wiring>>& wirings,
       options.subtask = sender;
       options.max_parallelism = plan_.vertices[to].max_parallelism;
       options.receiver_parallelism = receivers;
+      options.can_overtake = can_overtake_into(plan_, plan_.vertices[to]);
       Task::Wiring& wiring = wirings[from][static_cast<std::size_t>(sender)];
       wiring.outputs.push_back(std::make_unique<EdgeOutput>(options, std::move(targets)));
       wiring.output_edges.push_back(edge.id);

@@ -41,6 +41,8 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
   job.alignment = configuration.get(kCheckpointMode) == CheckpointingMode::kExactlyOnce
                       ? checkpoint::AlignmentMode::kExactlyOnce
                       : checkpoint::AlignmentMode::kAtLeastOnce;
+  job.is_unaligned = configuration.get(kUnalignedCheckpoints);
+  job.aligned_timeout = configuration.get(kAlignedCheckpointTimeout);
   job.store.directory = *directory;
   job.savepoint_directory = configuration.find(kSavepointDir).value_or("");
   job.store.job_id = job.job_id;

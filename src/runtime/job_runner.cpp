@@ -39,6 +39,11 @@ void name_state_files(checkpoint::Manifest& manifest, const std::string& base) {
       }
     }
   }
+  for (checkpoint::InFlightSnapshot& item : manifest.in_flight) {
+    if (!item.file.path.empty()) {
+      item.file.path = join_path(base, item.file.path);
+    }
+  }
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "runtime/manifest_builder.h"
 
 #include <algorithm>
+#include <map>
 
 #include "checkpoint/edge_balance.h"
 #include "checkpoint/redistribution.h"
+#include "runtime/edge_wiring.h"
 
 namespace weir::runtime {
 namespace {
@@ -48,6 +50,10 @@ void add_plan(const ExecutionPlan& plan, const CollectedSnapshots& collected,
   }
 }
 
+int parallelism_of(const ExecutionPlan& plan, int vertex) {
+  return plan.vertices[static_cast<std::size_t>(vertex)].parallelism;
+}
+
 std::vector<TimestampMs> expand(const std::vector<checkpoint::KeyGroupWatermark>& runs,
                                 KeyGroupRange range) {
   std::vector<TimestampMs> per_group(static_cast<std::size_t>(range.size()), kMinTimestamp);
@@ -71,8 +77,108 @@ Status restore_operator(const PlanVertex& vertex, std::size_t index,
     }
     const auto watermarks = checkpoint::watermarks_for(snapshot, subtask, vertex.parallelism);
     if (!watermarks.empty()) {
-      to.watermarks = expand(watermarks, key_groups_of_subtask(subtask, vertex.max_parallelism,
-                                                               vertex.parallelism));
+      to.watermarks = expand(
+          watermarks, key_groups_of_subtask(subtask, vertex.max_parallelism, vertex.parallelism));
+    }
+  }
+  return {};
+}
+
+void add_in_flight(const ExecutionPlan& plan, const CollectedSnapshots::OfTask& task,
+                   checkpoint::Manifest& manifest) {
+  if (!task.snapshot.in_flight.has_value()) {
+    return;
+  }
+  std::map<int, checkpoint::InFlightSnapshot> of_edges;
+  for (const ChannelLog::StoredChannel& channel : task.snapshot.in_flight->channels) {
+    const PlanEdge& edge = plan.edges[static_cast<std::size_t>(channel.edge)];
+    const auto [at, is_new] = of_edges.try_emplace(channel.edge);
+    checkpoint::InFlightSnapshot& of_edge = at->second;
+    if (is_new) {
+      of_edge.edge = edge.name;
+      of_edge.subtask = task.subtask;
+      of_edge.sender_parallelism = parallelism_of(plan, edge.from_vertex);
+      of_edge.receiver_parallelism = parallelism_of(plan, edge.to_vertex);
+      of_edge.record_schema = edge.record->schema();
+      of_edge.file = task.snapshot.in_flight->file;
+    }
+    of_edge.channels.push_back(channel.snapshot);
+  }
+  for (auto& [edge, of_edge] : of_edges) {
+    manifest.in_flight.push_back(std::move(of_edge));
+  }
+}
+
+bool is_anything_under_way(const checkpoint::InFlightSnapshot& item) {
+  return std::any_of(
+      item.channels.begin(), item.channels.end(),
+      [](const checkpoint::ChannelSnapshot& channel) { return channel.record_count > 0; });
+}
+
+/// The edge along which the records travel; null when it is gone and nothing was under way.
+Result<const PlanEdge*> find_edge(const ExecutionPlan& plan,
+                                  const checkpoint::InFlightSnapshot& item) {
+  const auto edge = std::find_if(plan.edges.begin(), plan.edges.end(),
+                                 [&](const PlanEdge& one) { return one.name == item.edge; });
+  const std::string what = "the unaligned checkpoint holds records under way along '" + item.edge;
+  const std::string mend =
+      ": run the job as it was, take a savepoint, and start the changed job from that";
+  if (edge == plan.edges.end() || !can_overtake(edge->partitioning)) {
+    if (!is_anything_under_way(item)) {
+      return nullptr;
+    }
+    return Error{ErrorCode::kInvalidArgument,
+                 what + "', which the job does not have, or not as a shuffle" + mend};
+  }
+  const std::string schema = edge->record->encode == nullptr ? "none" : edge->record->schema();
+  if (schema != item.record_schema) {
+    return Error{ErrorCode::kInvalidArgument,
+                 what + "' with schema " + item.record_schema + ", the job sends " + schema + mend};
+  }
+  return &*edge;
+}
+
+checkpoint::InFlightRouting routing_of(Partitioning partitioning) {
+  switch (partitioning) {
+    case Partitioning::kHash:
+      return checkpoint::InFlightRouting::kKeyGroups;
+    case Partitioning::kGlobal:
+      return checkpoint::InFlightRouting::kFirst;
+    default:
+      return checkpoint::InFlightRouting::kRoundRobin;
+  }
+}
+
+Status restore_in_flight(const ExecutionPlan& plan, const checkpoint::Manifest& manifest,
+                         std::vector<std::vector<TaskRestore>>& restores) {
+  std::map<const PlanEdge*, std::vector<const checkpoint::InFlightSnapshot*>> by_edge;
+  for (const checkpoint::InFlightSnapshot& item : manifest.in_flight) {
+    WEIR_ASSIGN(const PlanEdge* edge, find_edge(plan, item));
+    if (edge != nullptr) {
+      by_edge[edge].push_back(&item);
+    }
+  }
+  for (const auto& [edge, items] : by_edge) {
+    const PlanVertex& receiver = plan.vertices[static_cast<std::size_t>(edge->to_vertex)];
+    const auto shares = checkpoint::redistribute_in_flight(
+        items, routing_of(edge->partitioning), receiver.parallelism, receiver.max_parallelism);
+    for (std::size_t subtask = 0; subtask < shares.size(); ++subtask) {
+      TaskRestore& to = restores[static_cast<std::size_t>(edge->to_vertex)][subtask];
+      for (const checkpoint::InFlightShare& share : shares[subtask]) {
+        for (const checkpoint::ChannelSnapshot& channel : share.from->channels) {
+          TaskRestore::InFlight part;
+          part.edge = edge->id;
+          part.operator_input = edge->to_input;
+          part.record = edge->record;
+          part.file = share.from->file;
+          part.channel = channel;
+          part.is_same_channel =
+              share.from->receiver_parallelism == receiver.parallelism &&
+              share.from->sender_parallelism == parallelism_of(plan, edge->from_vertex);
+          part.is_filtered = !share.is_whole;
+          to.in_flight.push_back(std::move(part));
+        }
+      }
     }
   }
   return {};
@@ -86,7 +192,8 @@ void add_snapshots(const ExecutionPlan& plan, const CollectedSnapshots& collecte
   std::vector<checkpoint::EdgeReport> reports;
   const auto report = [&](const EdgeReport& from, bool is_sender) {
     if (are_edges_exact) {
-      reports.push_back({plan.edges[static_cast<std::size_t>(from.edge)].name, is_sender,
+      reports.push_back({plan.edges[static_cast<std::size_t>(from.edge)].name,
+                         is_sender,
                          {from.sums.count, from.sums.hash}});
     }
   };
@@ -102,6 +209,7 @@ void add_snapshots(const ExecutionPlan& plan, const CollectedSnapshots& collecte
       find_uid(manifest.sources, vertex.operators.front().uid)
           ->readers.push_back(*task.snapshot.reader);
     }
+    add_in_flight(plan, task, manifest);
     for (const EdgeReport& sent : task.snapshot.sent) {
       report(sent, true);
     }
@@ -139,6 +247,7 @@ Result<std::vector<std::vector<TaskRestore>>> plan_restore(const ExecutionPlan& 
     }
     restores.push_back(std::move(tasks));
   }
+  WEIR_TRY(restore_in_flight(plan, manifest, restores));
   return restores;
 }
 

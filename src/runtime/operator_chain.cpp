@@ -85,10 +85,10 @@ OperatorChain::OperatorChain(const PlanVertex& vertex, int subtask,
                              std::function<void()> wake)
     : environment_(environment), edges_(std::move(edges)) {
   for (const PlanOperator& plan : vertex.operators) {
-    auto node = std::make_unique<Node>(SubtaskInfo{
-        environment.job_name, plan.name, plan.uid, subtask, vertex.parallelism,
-        vertex.max_parallelism, environment.attempt,
-        key_groups_of_subtask(subtask, vertex.max_parallelism, vertex.parallelism)});
+    auto node = std::make_unique<Node>(
+        SubtaskInfo{environment.job_name, plan.name, plan.uid, subtask, vertex.parallelism,
+                    vertex.max_parallelism, environment.attempt,
+                    key_groups_of_subtask(subtask, vertex.max_parallelism, vertex.parallelism)});
     node->plan = &plan;
     if (plan.sink != nullptr) {
       node->sink = std::make_unique<SinkDriver>(plan, environment, node->info, wake);
@@ -104,9 +104,8 @@ OperatorChain::OperatorChain(const PlanVertex& vertex, int subtask,
           output->add_chained(std::make_unique<ChainedInput>(*this, next, 0));
           continue;
         }
-        const auto edge = std::find_if(edges_.begin(), edges_.end(), [&](const EdgeRef& ref) {
-          return ref.edge == target.edge;
-        });
+        const auto edge = std::find_if(edges_.begin(), edges_.end(),
+                                       [&](const EdgeRef& ref) { return ref.edge == target.edge; });
         WEIR_CHECK(edge != edges_.end());
         output->add(edge->output);
       }
@@ -129,8 +128,7 @@ Status OperatorChain::open(const TaskRestore& restore) {
     if (node.plan->create_operator == nullptr) {
       continue;
     }
-    const TaskRestore::OfOperator* from =
-        restore.is_restored ? &restore.operators[i] : nullptr;
+    const TaskRestore::OfOperator* from = restore.is_restored ? &restore.operators[i] : nullptr;
     if (node.plan->has_keyed_state) {
       node.keyed_state = std::make_unique<state::HeapBackend>(state::HeapBackend::Options{
           subtask_label(node.info), node.info.max_parallelism, node.info.key_groups});
@@ -282,11 +280,12 @@ void OperatorChain::end_input() {
 }
 
 bool OperatorChain::is_blocked() const {
-  for (const EdgeRef& edge : edges_) {
-    if (edge.output->has_staged()) {
-      return true;
-    }
-  }
+  return are_sinks_blocked() || std::any_of(edges_.begin(), edges_.end(), [](const EdgeRef& edge) {
+           return edge.output->is_full();
+         });
+}
+
+bool OperatorChain::are_sinks_blocked() const {
   for (const auto& node : nodes_) {
     if (node->sink != nullptr && node->sink->is_blocked()) {
       return true;

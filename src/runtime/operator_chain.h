@@ -53,6 +53,7 @@ class OperatorChain {
 
   /// True while some output or sink holds something back.
   bool is_blocked() const;
+  bool are_sinks_blocked() const;
   void poll_sinks();
 
   /// Barrier, first part: operators emit what precedes it, sinks end their epoch.
@@ -66,6 +67,7 @@ class OperatorChain {
   /// What a snapshot is made of.
   struct Node;
   std::vector<std::unique_ptr<Node>>& nodes() { return nodes_; }
+  const Node& head() const { return *nodes_.front(); }
 
  private:
   class NodeOutput;

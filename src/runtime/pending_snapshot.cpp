@@ -14,10 +14,9 @@ std::vector<checkpoint::KeyGroupWatermark> watermarks_of(const OperatorChain::No
   const KeyGroupRange range = node.info.key_groups;
   for (int group = range.first; group <= range.last; ++group) {
     const auto index = static_cast<std::size_t>(group - range.first);
-    const TimestampMs reached =
-        index < node.restored_watermarks.size()
-            ? std::max(watermark, node.restored_watermarks[index])
-            : watermark;
+    const TimestampMs reached = index < node.restored_watermarks.size()
+                                    ? std::max(watermark, node.restored_watermarks[index])
+                                    : watermark;
     if (!runs.empty() && runs.back().watermark == reached) {
       runs.back().key_groups.last = group;
     } else {
@@ -27,11 +26,20 @@ std::vector<checkpoint::KeyGroupWatermark> watermarks_of(const OperatorChain::No
   return runs;
 }
 
+std::string subtask_name(const OperatorChain::Node& node) {
+  return node.info.uid + "-" + std::to_string(node.info.subtask);
+}
+
 }  // namespace
 
 PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
-                                 const TaskEnvironment& environment, std::function<void()> wake)
-    : barrier_(barrier), environment_(environment) {
+                                 const TaskEnvironment& environment, std::function<void()> wake,
+                                 bool awaits_log)
+    : barrier_(barrier),
+      environment_(environment),
+      wake_(std::move(wake)),
+      log_name_(awaits_log ? "under-way-" + subtask_name(*chain.nodes().front()) : std::string()),
+      awaits_log_(awaits_log) {
   // A drain is no property of the data: whoever goes on from it is not late for ever.
   const TimestampMs watermark =
       barrier.is_drain ? chain.watermark_before_end() : chain.watermark();
@@ -61,37 +69,58 @@ PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
     result_.operators.push_back(std::move(of_operator));
     // Without checkpoints the one barrier of a job, its last, has nowhere to store anything.
     if (node->keyed_state != nullptr && environment_.store != nullptr) {
-      start_keyed(*node, wake);
+      start_keyed(*node);
     }
   }
 }
 
-void PendingSnapshot::start_keyed(OperatorChain::Node& node, std::function<void()> wake) {
+void PendingSnapshot::start_keyed(OperatorChain::Node& node) {
   KeyedPart part;
   part.node = &node;
   part.operator_index = result_.operators.size() - 1;
-  part.file_name = environment_.store->new_file_name(
-      checkpoint::FileScope::kExclusive, barrier_.checkpoint,
-      node.info.uid + "-" + std::to_string(node.info.subtask));
+  part.file_name = environment_.store->new_file_name(checkpoint::FileScope::kExclusive,
+                                                     barrier_.checkpoint, subtask_name(node));
   part.file = std::make_shared<FileResult>();
   state::SnapshotFile::Options options;
   options.run = [io = environment_.io](std::function<void()> job) { io->run(std::move(job)); };
-  options.on_done = [file = part.file, wake](Result<state::SnapshotFileInfo> info) {
+  options.on_done = [file = part.file, wake = wake_](Result<state::SnapshotFileInfo> info) {
     {
       const std::lock_guard lock(file->mutex);
       file->info.emplace(std::move(info));
     }
     wake();
   };
-  node.keyed_state->start_snapshot(
-      state::SnapshotFile::create(environment_.store->files(),
-                                  environment_.store->path_of(part.file_name), options));
+  node.keyed_state->start_snapshot(state::SnapshotFile::create(
+      environment_.store->files(), environment_.store->path_of(part.file_name), options));
   keyed_.push_back(std::move(part));
+}
+
+void PendingSnapshot::store_log(ChannelLog log) {
+  if (!awaits_log_ || environment_.store == nullptr) {
+    awaits_log_ = false;
+    return;
+  }
+  log_ = std::make_shared<LogResult>();
+  const std::string name = environment_.store->new_file_name(checkpoint::FileScope::kExclusive,
+                                                             barrier_.checkpoint, log_name_);
+  const auto shared_log = std::make_shared<const ChannelLog>(std::move(log));
+  environment_.io->run([to = log_, shared_log, name, wake = wake_, store = environment_.store] {
+    Result<ChannelLog::Stored> stored = shared_log->store(store->files(), store->path_of(name));
+    if (stored.ok() && stored.value().file.length_bytes > 0) {
+      stored.value().file.path = name;
+    }
+    {
+      const std::lock_guard lock(to->mutex);
+      to->stored.emplace(std::move(stored));
+    }
+    wake();
+  });
 }
 
 Status PendingSnapshot::advance() {
   copy_slices();
   collect_files();
+  collect_log();
   return collect_sinks();
 }
 
@@ -130,6 +159,24 @@ void PendingSnapshot::collect_files() {
   }
 }
 
+void PendingSnapshot::collect_log() {
+  if (log_ == nullptr) {
+    return;
+  }
+  const std::shared_ptr<LogResult> log = log_;
+  const std::lock_guard lock(log->mutex);
+  if (!log->stored.has_value()) {
+    return;
+  }
+  log_.reset();
+  awaits_log_ = false;
+  if (log->stored->ok()) {
+    result_.in_flight = std::move(log->stored->value());
+  } else {
+    failure_ = failure_.has_value() ? failure_ : log->stored->error();
+  }
+}
+
 Status PendingSnapshot::collect_sinks() {
   for (SinkPart& part : sinks_) {
     if (part.is_prepared) {
@@ -150,10 +197,11 @@ bool PendingSnapshot::is_copying() const {
 }
 
 bool PendingSnapshot::is_complete() const {
-  return std::all_of(keyed_.begin(), keyed_.end(),
-                     [](const KeyedPart& part) { return part.is_stored; }) &&
-         std::all_of(sinks_.begin(), sinks_.end(),
-                     [](const SinkPart& part) { return part.is_prepared; });
+  return !awaits_log_ && std::all_of(keyed_.begin(), keyed_.end(), [](const KeyedPart& part) {
+    return part.is_stored;
+  }) && std::all_of(sinks_.begin(), sinks_.end(), [](const SinkPart& part) {
+    return part.is_prepared;
+  });
 }
 
 void PendingSnapshot::abort() {
@@ -166,6 +214,8 @@ void PendingSnapshot::abort() {
     // A file that is written already is garbage for the store to collect.
     part.is_stored = true;
   }
+  awaits_log_ = false;
+  log_.reset();
   failure_ = reason;
 }
 

@@ -11,12 +11,17 @@
 namespace weir::runtime {
 
 /// One task's part of one checkpoint, from its barrier to the acknowledgement: copies state in
-/// slices, waits for the files and for what the sinks prepare. Used on the task's thread.
+/// slices, waits for the files, for what the sinks prepare and for what the barrier overtook. Used
+/// on the task's thread.
 class PendingSnapshot {
  public:
-  /// At the barrier, after the sinks ended their epoch: starts the copies.
+  /// At the barrier, after the sinks ended their epoch: starts the copies. `awaits_log`: the
+  /// barrier overtook something, store_log() will follow.
   PendingSnapshot(const Barrier& barrier, OperatorChain& chain, const TaskEnvironment& environment,
-                  std::function<void()> wake);
+                  std::function<void()> wake, bool awaits_log);
+
+  /// What the barrier overtook is complete: writes it.
+  void store_log(ChannelLog log);
 
   /// Does a bounded amount of work. Error: a sink failed, which ends the attempt.
   Status advance();
@@ -46,19 +51,28 @@ class PendingSnapshot {
     bool is_copied = false;
     bool is_stored = false;
   };
+  struct LogResult {  // shared with the I/O thread that writes the file
+    std::mutex mutex;
+    std::optional<Result<ChannelLog::Stored>> stored;
+  };
   struct SinkPart {
     OperatorChain::Node* node;
     std::size_t sink_index;  // into result_.sinks
     bool is_prepared = false;
   };
 
-  void start_keyed(OperatorChain::Node& node, std::function<void()> wake);
+  void start_keyed(OperatorChain::Node& node);
   void copy_slices();
   void collect_files();
+  void collect_log();
   Status collect_sinks();
 
   const Barrier barrier_;
   const TaskEnvironment& environment_;
+  const std::function<void()> wake_;
+  const std::string log_name_;
+  bool awaits_log_ = false;
+  std::shared_ptr<LogResult> log_;  ///< while the log is written
   TaskSnapshot result_;
   std::vector<KeyedPart> keyed_;
   std::vector<SinkPart> sinks_;

@@ -17,6 +17,36 @@ std::vector<OperatorChain::EdgeRef> edge_refs(const Task::Wiring& wiring) {
   return refs;
 }
 
+/// Reads what was under way to this task when the restored checkpoint's barrier overtook it.
+Result<std::vector<RecoveredChannel>> read_in_flight(TaskRestore& restore,
+                                                     const OperatorChain& chain,
+                                                     const TaskEnvironment& environment) {
+  std::vector<RecoveredChannel> channels;
+  for (const TaskRestore::InFlight& from : restore.in_flight) {
+    RecoveredChannel channel;
+    channel.edge = from.edge;
+    channel.operator_input = from.operator_input;
+    channel.sender = from.channel.sender;
+    channel.is_same_channel = from.is_same_channel;
+    channel.watermark = from.channel.watermark;
+    channel.is_idle = from.channel.is_idle;
+    if (from.channel.element_count > 0) {
+      const std::string& name = from.file.path;
+      // Files of a snapshot that the user chose have absolute names.
+      WEIR_ASSIGN(channel.elements,
+                  read_channel_log(environment.store->files(),
+                                   name.starts_with('/') ? name : environment.store->path_of(name),
+                                   from.channel, *from.record));
+    }
+    if (from.is_filtered) {
+      const SubtaskInfo& info = chain.head().info;
+      keep_key_groups(channel.elements, info.key_groups, info.max_parallelism);
+    }
+    channels.push_back(std::move(channel));
+  }
+  return channels;
+}
+
 }  // namespace
 
 Task::Task(int id, const PlanVertex& vertex, int subtask, const TaskEnvironment& environment,
@@ -33,10 +63,10 @@ Task::Task(int id, const PlanVertex& vertex, int subtask, const TaskEnvironment&
   chain_ = std::make_unique<OperatorChain>(vertex, subtask, environment, std::move(refs), wake);
   if (vertex.operators.front().source != nullptr) {
     source_ = std::make_unique<SourceDriver>(
-        vertex.operators.front(), environment, chain_->nodes().front()->info,
-        chain_->head_output(), wake, [this] { environment_.listener->on_split_request(id_); });
+        vertex.operators.front(), environment, chain_->nodes().front()->info, chain_->head_output(),
+        wake, [this] { environment_.listener->on_split_request(id_); });
   } else {
-    gate_.emplace(std::move(wiring.inputs), environment.alignment);
+    gate_.emplace(std::move(wiring.inputs), environment.alignment, wiring.can_overtake);
   }
 }
 
@@ -93,6 +123,9 @@ Status Task::open() {
   WEIR_TRY(chain_->open(restore_));
   if (source_ != nullptr) {
     WEIR_TRY(source_->open(std::move(restore_.splits)));
+  } else {
+    WEIR_ASSIGN(auto recovered, read_in_flight(restore_, *chain_, environment_));
+    gate_->restore(std::move(recovered));
   }
   restore_ = TaskRestore();
   return {};
@@ -107,8 +140,12 @@ bool Task::run_once() {
   now_ns_ = environment_.clock->monotonic_ns();
   bool did_something = handle_mail();
   did_something |= advance_snapshots();
-  push_staged();
+  drain_overflows();
   chain_->poll_sinks();
+  overtake();
+  if (chain_->status().ok() && !chain_->is_busy() && chain_->is_blocked() && may_pass_outputs()) {
+    return handle_barrier() || did_something;
+  }
   if (!chain_->status().ok() || chain_->is_blocked()) {
     if (source_ != nullptr) {
       source_->note_blocked(now_ns_);
@@ -125,7 +162,7 @@ bool Task::run_once() {
     if (phase_ == Phase::kRunning) {
       begin_end_of_data();
     }
-    barriers_.push_back(*std::exchange(drain_, std::nullopt));
+    barriers_.push_back({*std::exchange(drain_, std::nullopt)});
     return true;
   }
   if (phase_ == Phase::kEnding && finish_end_of_data()) {
@@ -179,7 +216,7 @@ void Task::handle(TaskMessage& message) {
     if (trigger->barrier.is_drain) {
       drain_ = trigger->barrier;
     } else {
-      barriers_.push_back(trigger->barrier);
+      barriers_.push_back({trigger->barrier});
     }
   } else if (auto* completed = std::get_if<CheckpointCompleted>(&message)) {
     chain_->notify_checkpoint_complete(completed->checkpoint);
@@ -229,8 +266,7 @@ bool Task::advance_snapshots() {
     PendingSnapshot& done = *snapshots_.front();
     const CheckpointId checkpoint = done.barrier().checkpoint;
     if (done.failure().has_value()) {
-      environment_.listener->on_decline(id_, checkpoint, *done.failure(),
-                                        std::move(done.result()));
+      environment_.listener->on_decline(id_, checkpoint, *done.failure(), std::move(done.result()));
     } else {
       environment_.listener->on_ack(id_, checkpoint, std::move(done.result()));
     }
@@ -245,18 +281,48 @@ bool Task::handle_barrier() {
     if (!snapshots_.empty() && snapshots_.back()->is_copying()) {
       return false;
     }
-    chain_->prepare_snapshot(barriers_.front().checkpoint);
+    chain_->prepare_snapshot(barriers_.front().barrier.checkpoint);
     are_operators_prepared_ = true;
-    if (chain_->is_blocked()) {
-      return true;  // sinks end their epoch only when they have taken everything
+    // Sinks end their epoch only when they have taken everything.
+    if (chain_->is_blocked() && !may_pass_outputs()) {
+      return true;
     }
   }
   start_snapshot();
   return true;
 }
 
+bool Task::may_pass_outputs() const {
+  return has_barrier() && barriers_.front().barrier.can_overtake &&
+         now_ns_ >= barriers_.front().barrier.overtake_at_ns && !chain_->are_sinks_blocked();
+}
+
+void Task::overtake() {
+  if (!gate_.has_value()) {
+    return;
+  }
+  if (has_barrier()) {
+    return;  // its snapshot, which may get a log, comes first
+  }
+  if (std::optional<InputGate::Log> log = gate_->take_log()) {
+    for (const auto& snapshot : snapshots_) {
+      if (snapshot->barrier().checkpoint == log->checkpoint) {
+        snapshot->result().received = std::move(log->received);
+        snapshot->store_log(std::move(log->channels));
+      }
+    }
+  }
+  // What an operator is in the middle of is neither in its state nor in its input.
+  if (chain_->is_busy()) {
+    return;
+  }
+  if (const std::optional<Barrier> barrier = gate_->overtake(now_ns_)) {
+    barriers_.push_back({*barrier, true});
+  }
+}
+
 void Task::start_snapshot() {
-  const Barrier barrier = barriers_.front();
+  const auto [barrier, has_overtaken] = barriers_.front();
   barriers_.pop_front();
   are_operators_prepared_ = false;
   for (const auto& node : chain_->nodes()) {
@@ -272,8 +338,8 @@ void Task::start_snapshot() {
     }
   }
   broadcast(Element::of_barrier(barrier));
-  auto snapshot = std::make_unique<PendingSnapshot>(barrier, *chain_, environment_,
-                                                    [this] { signal_.wake(); });
+  auto snapshot = std::make_unique<PendingSnapshot>(
+      barrier, *chain_, environment_, [this] { signal_.wake(); }, has_overtaken);
   TaskSnapshot& result = snapshot->result();
   if (source_ != nullptr) {
     checkpoint::ReaderSnapshot reader;
@@ -285,7 +351,7 @@ void Task::start_snapshot() {
   for (const auto& output : outputs_) {
     result.sent.push_back(output->report());
   }
-  if (gate_.has_value()) {
+  if (gate_.has_value() && !has_overtaken) {
     result.received = gate_->reports();
   }
   snapshots_.push_back(std::move(snapshot));
@@ -295,8 +361,7 @@ void Task::start_snapshot() {
 
 bool Task::serve_time() {
   if (source_ != nullptr && now_ns_ >= next_watermark_ns_) {
-    next_watermark_ns_ =
-        now_ns_ + environment_.auto_watermark_interval.count() * 1'000'000;
+    next_watermark_ns_ = now_ns_ + environment_.auto_watermark_interval.count() * 1'000'000;
     const SourceDriver::WatermarkUpdate update = source_->update_watermark(now_ns_);
     if (update.has_idle_changed && !update.is_idle) {
       broadcast(Element::of(Element::Kind::kActive));
@@ -352,14 +417,14 @@ bool Task::read_source() {
 bool Task::read_gate() {
   bool did_something = false;
   for (int i = 0; i < kEventsPerStep; ++i) {
-    std::optional<InputGate::Event> event = gate_->next();
+    std::optional<InputGate::Event> event = gate_->next(row_budget_.rows_max());
     if (!event.has_value()) {
       break;
     }
     did_something = true;
     on_event(std::move(*event));
-    if (has_barrier() || chain_->is_busy() || phase_ != Phase::kRunning ||
-        chain_->is_blocked() || !chain_->status().ok()) {
+    if (has_barrier() || chain_->is_busy() || phase_ != Phase::kRunning || chain_->is_blocked() ||
+        !chain_->status().ok()) {
       break;
     }
   }
@@ -369,9 +434,13 @@ bool Task::read_gate() {
 void Task::on_event(InputGate::Event event) {
   using Kind = InputGate::Event::Kind;
   switch (event.kind) {
-    case Kind::kBatch:
+    case Kind::kBatch: {
+      const std::size_t rows = event.batch->size();
+      const std::int64_t started_ns = environment_.clock->monotonic_ns();
       chain_->process_batch(std::move(event.batch), event.operator_input);
+      row_budget_.on_processed(rows, environment_.clock->monotonic_ns() - started_ns);
       break;
+    }
     case Kind::kWatermark:
       chain_->process_watermark(event.watermark);
       forward_watermark();
@@ -383,7 +452,7 @@ void Task::on_event(InputGate::Event event) {
       broadcast(Element::of(Element::Kind::kActive));
       break;
     case Kind::kBarrier:
-      barriers_.push_back(event.barrier);
+      barriers_.push_back({event.barrier});
       break;
     case Kind::kEndOfInput:
       begin_end_of_data();
@@ -425,9 +494,9 @@ void Task::flush_outputs() {
   }
 }
 
-void Task::push_staged() {
+void Task::drain_overflows() {
   for (const auto& output : outputs_) {
-    output->push_staged();
+    output->drain_overflow();
   }
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/input_gate.h"
 #include "runtime/operator_chain.h"
 #include "runtime/pending_snapshot.h"
+#include "runtime/row_budget.h"
 #include "runtime/source_driver.h"
 #include "runtime/task_environment.h"
 #include "runtime/task_messages.h"
@@ -27,6 +28,7 @@ class Task {
   };
   struct Wiring {
     std::vector<InputGate::Input> inputs;  ///< empty for a source
+    bool can_overtake = false;             ///< barriers may, in all inputs
     std::vector<std::unique_ptr<EdgeOutput>> outputs;
     std::vector<int> output_edges;  ///< parallel to `outputs`
   };
@@ -42,7 +44,9 @@ class Task {
   int id() const { return id_; }
   int subtask() const { return subtask_; }
   const PlanVertex& vertex() const { return vertex_; }
-  bool is_source() const { return source_ != nullptr || vertex_.operators.front().source != nullptr; }
+  bool is_source() const {
+    return source_ != nullptr || vertex_.operators.front().source != nullptr;
+  }
 
  private:
   enum class Phase { kCreated, kRunning, kEnding, kEnded, kFailed };
@@ -56,6 +60,9 @@ class Task {
   void handle_behind_barrier();
   bool advance_snapshots();
   bool handle_barrier();
+  /// True when the first barrier may be handled although outputs are full.
+  bool may_pass_outputs() const;
+  void overtake();
   void start_snapshot();
   bool serve_time();
   bool read_input();
@@ -67,7 +74,7 @@ class Task {
   void forward_watermark();
   void broadcast(const Element& element);
   void flush_outputs();
-  void push_staged();
+  void drain_overflows();
   bool has_barrier() const { return !barriers_.empty(); }
   void fail(const Error& error);
 
@@ -83,16 +90,22 @@ class Task {
   std::unique_ptr<OperatorChain> chain_;
   std::unique_ptr<SourceDriver> source_;
   std::optional<InputGate> gate_;
-  bool is_stopped_ = false;     ///< a terminal barrier has passed
+  bool is_stopped_ = false;  ///< a terminal barrier has passed
 
   std::optional<Barrier> drain_;  ///< of a source: to end its input before it
-  std::deque<Barrier> barriers_;  ///< to be handled before any further input
+  /// To be handled before any further input.
+  struct NextBarrier {
+    Barrier barrier;
+    bool has_overtaken = false;  ///< it overtook input, whose log will follow
+  };
+  std::deque<NextBarrier> barriers_;
   /// What the enumerator sent behind a barrier that is not handled yet: in its snapshot of that
   /// checkpoint these splits are its own still, so they must not be in the reader's.
   std::deque<TaskMessage> behind_barrier_;
   bool are_operators_prepared_ = false;
   std::deque<std::unique_ptr<PendingSnapshot>> snapshots_;
 
+  RowBudget row_budget_;
   std::int64_t now_ns_ = 0;
   std::int64_t next_watermark_ns_ = 0;
   std::int64_t last_flush_ns_ = 0;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoint/manifest.h"
+#include "runtime/channel_log.h"
 #include "runtime/edge_sums.h"
 #include "runtime/element.h"
 #include "weir/sink.h"
@@ -47,6 +48,8 @@ struct TaskSnapshot {
   std::optional<checkpoint::ReaderSnapshot> reader;
   std::vector<EdgeReport> sent;
   std::vector<EdgeReport> received;
+  /// What the barrier overtook; nothing when the inputs were aligned.
+  std::optional<ChannelLog::Stored> in_flight;
 };
 
 /// What a task starts from: its share of the restored checkpoint.
@@ -56,9 +59,20 @@ struct TaskRestore {
     std::vector<checkpoint::ListState> lists;
     std::vector<TimestampMs> watermarks;  ///< per key group of the subtask
   };
+  /// Something that was under way to a subtask of the vertex.
+  struct InFlight {
+    int edge = 0;
+    int operator_input = 0;
+    const TypeOps* record = nullptr;
+    checkpoint::FileReference file;
+    checkpoint::ChannelSnapshot channel;
+    bool is_same_channel = true;
+    bool is_filtered = false;  ///< take only the records of the subtask's own key groups
+  };
   bool is_restored = false;
-  std::vector<OfOperator> operators;                       ///< parallel to the vertex' operators
-  std::vector<std::vector<std::string>> writer_states;     ///< parallel to the vertex' operators
+  std::vector<InFlight> in_flight;                      ///< in the order of replay
+  std::vector<OfOperator> operators;                    ///< parallel to the vertex' operators
+  std::vector<std::vector<std::string>> writer_states;  ///< parallel to the vertex' operators
   std::vector<SourceSplit> splits;
 };
 

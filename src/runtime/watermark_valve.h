@@ -31,6 +31,11 @@ class WatermarkValve {
   Change on_end(std::size_t input);
 
   TimestampMs current() const { return current_; }
+  /// What the input has come to; kMaxTimestamp when it has ended.
+  TimestampMs watermark_of(std::size_t input) const {
+    return inputs_[input].has_ended ? kMaxTimestamp : inputs_[input].watermark;
+  }
+  bool is_idle(std::size_t input) const { return inputs_[input].is_idle; }
 
  private:
   struct Input {
