@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "kafka/replay_log.h"
 
 namespace weir::kafka {
 namespace {
@@ -16,7 +15,7 @@ constexpr int kLiveCommitTimeoutMs = 3'000;
 constexpr int kEndTxnTimeoutMs = 2'000;
 constexpr int kMarkerTimeoutMs = 1'000;
 constexpr int kFenceTimeoutMs = 5'000;
-constexpr int kReplayTimeoutMs = 60'000;
+constexpr int kReplaySliceMs = 2'000;
 
 std::string epoch_name(const Committable& committable, const PreparedTransaction& prepared) {
   return "checkpoint " + std::to_string(committable.id.checkpoint) + " of sink " +
@@ -59,25 +58,34 @@ Result<CommitResult> KafkaCommitter::commit(const Committable& committable) {
   if (live->is_finished()) {
     return commit_by_identity(committable, prepared);
   }
-  kill_point("kafka.commit.before_end_txn");
-  std::string detail;
-  const ProducerHandle::Ended ended = live->handle().commit(kLiveCommitTimeoutMs, detail);
-  kill_point("kafka.commit.after_end_txn");
-  if (ended == ProducerHandle::Ended::kRetry) {
-    return retry(detail);
-  }
-  Result<CommitResult> result = CommitResult{CommitOutcome::kCommitted, "live producer"};
-  if (ended == ProducerHandle::Ended::kBroken) {
-    log().warn("kafka: {}: {}; judging by identity and marker", epoch_name(committable, prepared),
-               detail);
-    result = commit_by_identity(committable, prepared);
-  }
+  Result<CommitResult> result = commit_through(*live, committable, prepared);
   if (result.ok() && result.value().outcome != CommitOutcome::kRetry) {
     // Proved, so the id may be initialised again for a later epoch.
     live->finish();
     LiveTransactions::instance().remove(identity);
   }
   return result;
+}
+
+Result<CommitResult> KafkaCommitter::commit_through(LiveTransaction& live,
+                                                    const Committable& committable,
+                                                    const PreparedTransaction& prepared) {
+  if (replays_.contains(prepared.transactional_id)) {
+    return continue_replay(committable, prepared);
+  }
+  kill_point("kafka.commit.before_end_txn");
+  std::string detail;
+  const ProducerHandle::Ended ended = live.handle().commit(kLiveCommitTimeoutMs, detail);
+  kill_point("kafka.commit.after_end_txn");
+  if (ended == ProducerHandle::Ended::kRetry) {
+    return retry(detail);
+  }
+  if (ended == ProducerHandle::Ended::kCommitted) {
+    return CommitResult{CommitOutcome::kCommitted, "live producer"};
+  }
+  log().warn("kafka: {}: {}; judging by identity and marker", epoch_name(committable, prepared),
+             detail);
+  return commit_by_identity(committable, prepared);
 }
 
 PreparedEpoch KafkaCommitter::facts_of(const PreparedTransaction& prepared,
@@ -118,6 +126,9 @@ Result<TransactionVerdict> KafkaCommitter::judge_by_marker(EndTxnAnswer answer,
 
 Result<CommitResult> KafkaCommitter::commit_by_identity(const Committable& committable,
                                                         const PreparedTransaction& prepared) {
+  if (replays_.contains(prepared.transactional_id)) {
+    return continue_replay(committable, prepared);
+  }
   kill_point("kafka.recover.before_commit");
   const EndTxnAnswer answer =
       client_.commit(prepared.identity(), deadline_after_ms(kEndTxnTimeoutMs));
@@ -154,7 +165,7 @@ Result<CommitResult> KafkaCommitter::commit_by_identity(const Committable& commi
 Result<CommitResult> KafkaCommitter::bring_back(const Committable& committable,
                                                 const PreparedTransaction& prepared) {
   if (prepared.has_replay_log) {
-    return replay(committable, prepared);
+    return start_replay(committable, prepared);
   }
   // A copy of the EndTxn may still be on its way: shut it out before the last look at the marker.
   const Status fenced =
@@ -180,8 +191,8 @@ Result<CommitResult> KafkaCommitter::bring_back(const Committable& committable,
                           "transaction.timeout.ms?"};
 }
 
-Result<CommitResult> KafkaCommitter::replay(const Committable& committable,
-                                            const PreparedTransaction& prepared) {
+Result<CommitResult> KafkaCommitter::start_replay(const Committable& committable,
+                                                  const PreparedTransaction& prepared) {
   log().warn("kafka: the broker rolled back {}; producing it again from the replay log",
              epoch_name(committable, prepared));
   Properties properties = options_.properties;
@@ -206,75 +217,33 @@ Result<CommitResult> KafkaCommitter::replay(const Committable& committable,
   if (verdict.value() != TransactionVerdict::kAborted) {
     return retry("the marker is " + std::string(verdict_name(verdict.value())));
   }
-  return replay_into(*producer, committable, prepared);
+  replays_.try_emplace(prepared.transactional_id, producer, committable, prepared, context_.files);
+  return continue_replay(committable, prepared);
 }
 
-Result<CommitResult> KafkaCommitter::replay_into(ProducerHandle& producer,
-                                                 const Committable& committable,
-                                                 const PreparedTransaction& prepared) {
-  Status written = producer.begin();
-  if (written.ok()) {
-    written = produce_log(producer, committable, prepared);
+Result<CommitResult> KafkaCommitter::continue_replay(const Committable& committable,
+                                                     const PreparedTransaction& prepared) {
+  const auto replay = replays_.find(prepared.transactional_id);
+  const Result<EpochReplay::Progress> progress =
+      replay->second.run_slice(deadline_after_ms(kReplaySliceMs));
+  if (progress.ok() && progress.value() == EpochReplay::Progress::kGoingOn) {
+    const std::string how_far = replay->second.how_far();
+    log().info("kafka: {}: {} produced again so far", epoch_name(committable, prepared), how_far);
+    CommitResult result = retry("producing it again, " + how_far + " so far");
+    result.has_progressed = true;
+    return result;
   }
-  if (written.ok()) {
-    written =
-        producer.send_marker(prepared.marker_place(),
-                             {committable.id.checkpoint, committable.id.attempt}, kFenceTimeoutMs);
+  const std::string detail = replay->second.detail();
+  replays_.erase(replay);
+  if (!progress.ok()) {
+    return retry_or_fail(progress.error().with_context(epoch_name(committable, prepared)));
   }
-  if (!written.ok()) {
-    static_cast<void>(producer.abort(kFenceTimeoutMs));
-    return retry_or_fail(written.error());
-  }
-  kill_point("kafka.replay.before_commit");
-  std::string detail;
-  ProducerHandle::Ended ended = producer.commit(kFenceTimeoutMs, detail);
-  if (ended == ProducerHandle::Ended::kRetry) {
-    ended = producer.commit(kFenceTimeoutMs, detail);
-  }
-  if (ended != ProducerHandle::Ended::kCommitted) {
+  if (progress.value() == EpochReplay::Progress::kUnproved) {
     return retry("replay: " + detail);  // The next call finds out by the marker.
   }
   return CommitResult{CommitOutcome::kCommitted,
                       "the broker had rolled it back; produced again from the replay log, " +
                           std::to_string(prepared.record_count) + " records"};
-}
-
-Status KafkaCommitter::produce_log(ProducerHandle& producer, const Committable& committable,
-                                   const PreparedTransaction& prepared) {
-  const Deadline deadline = deadline_after_ms(kReplayTimeoutMs);
-  std::int64_t count = 0;
-  for (std::size_t i = 0; i < committable.files.size(); ++i) {
-    WEIR_ASSIGN(const std::string bytes, context_.files->read(committable.files[i]));
-    auto records = decode_replay_chunk(bytes, static_cast<std::uint32_t>(i));
-    if (!records.ok()) {
-      return records.error().with_context(committable.files[i]);
-    }
-    for (const Record& record : records.value()) {
-      for (;;) {
-        WEIR_ASSIGN(const ProducerHandle::Produced produced,
-                    producer.produce(record, prepared.topic, nullptr));
-        if (produced == ProducerHandle::Produced::kAccepted) {
-          break;
-        }
-        producer.flush(20);
-        if (std::chrono::steady_clock::now() >= deadline) {
-          return Error{ErrorCode::kTimeout, "kafka: replaying takes too long"};
-        }
-      }
-      ++count;
-    }
-  }
-  if (count != prepared.record_count) {
-    return Error{ErrorCode::kCorruption, "kafka: the replay log holds " + std::to_string(count) +
-                                             " of " + epoch_name(committable, prepared)};
-  }
-  while (!producer.flush(500)) {
-    WEIR_TRY(producer.error());
-    if (std::chrono::steady_clock::now() >= deadline) {
-      return Error{ErrorCode::kTimeout, "kafka: replaying takes too long"};
-    }
-  }
-  return producer.error();
 }
 
 Status KafkaCommitter::abort_orphans(const std::vector<std::string>& restored_writer_states,

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "kafka/committable.h"
+#include "kafka/epoch_replay.h"
 #include "kafka/live_transactions.h"
 #include "kafka/sink_options.h"
 
@@ -21,6 +24,8 @@ class KafkaCommitter final : public Committer {
                        const std::vector<Committable>& restored_committables) override;
 
  private:
+  Result<CommitResult> commit_through(LiveTransaction& live, const Committable& committable,
+                                      const PreparedTransaction& prepared);
   Result<CommitResult> commit_by_identity(const Committable& committable,
                                           const PreparedTransaction& prepared);
   Result<TransactionVerdict> judge_by_marker(EndTxnAnswer answer,
@@ -28,17 +33,19 @@ class KafkaCommitter final : public Committer {
                                              const CommittableId& id);
   Result<CommitResult> bring_back(const Committable& committable,
                                   const PreparedTransaction& prepared);
-  Result<CommitResult> replay(const Committable& committable, const PreparedTransaction& prepared);
-  Result<CommitResult> replay_into(ProducerHandle& producer, const Committable& committable,
-                                   const PreparedTransaction& prepared);
-  Status produce_log(ProducerHandle& producer, const Committable& committable,
-                     const PreparedTransaction& prepared);
+  Result<CommitResult> start_replay(const Committable& committable,
+                                    const PreparedTransaction& prepared);
+  Result<CommitResult> continue_replay(const Committable& committable,
+                                       const PreparedTransaction& prepared);
   PreparedEpoch facts_of(const PreparedTransaction& prepared, const CommittableId& id);
 
   const SinkOptions options_;
   const SinkContext context_;
   const std::shared_ptr<PrefixClaim> claim_;
   RecoveryClient client_;
+  /// Epochs being produced again, by transactional id: the broker has settled their own
+  /// transaction.
+  std::map<std::string, EpochReplay> replays_;
 };
 
 }  // namespace weir::kafka

@@ -1,7 +1,10 @@
 // The sink against a real broker: what becomes visible, when, and how often.
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "kafka/committable.h"
+#include "kafka/epoch_replay.h"
 #include "kafka/producer_handle.h"
 #include "kafka/test_broker.h"
 #include "kafka/test_host.h"
@@ -118,6 +121,43 @@ TEST_F(KafkaSinkOnBroker, A1_AnEpochTheBrokerTimedOutIsProducedAgainFromTheRepla
   ASSERT_TRUE(again.ok()) << again.error().message;
   EXPECT_EQ(again.value().outcome, CommitOutcome::kAlreadyCommitted);
   EXPECT_EQ(read_topic(topic), (Strings{"p", "q"}));
+}
+
+// A commit must not keep its thread for as long as a large epoch takes.
+TEST_F(KafkaSinkOnBroker, A1_ALargeEpochIsProducedAgainInSlices) {
+  const std::string topic = TestBroker::get().make_topic("slices");
+  SinkHost host(line_sink(topic).build());
+  Strings lines;
+  for (int i = 0; i < 20'000; ++i) {
+    lines.push_back("line " + std::to_string(i));
+  }
+  const Committable committable = prepared_by_a_crashed_writer(host, 3, lines);
+  const PreparedTransaction prepared = decode_prepared(committable).value();
+  Properties properties;
+  properties.set("bootstrap.servers", TestBroker::get().bootstrap());
+  properties.set("queue.buffering.max.messages", "1000");
+  auto producer = ProducerHandle::create(properties, prepared.transactional_id,
+                                         std::make_shared<Waker>(nullptr))
+                      .value();
+  ASSERT_TRUE(producer->init_transactions(60'000).ok());  // rolls the epoch back
+
+  EpochReplay replay(producer, committable, prepared, &host.files);
+  std::set<std::string> seen;
+  auto progress = replay.run_slice(deadline_after_ms(1));
+  const auto deadline = std::chrono::steady_clock::now() + 120s;
+  while (progress.ok() && progress.value() == EpochReplay::Progress::kGoingOn &&
+         std::chrono::steady_clock::now() < deadline) {
+    EXPECT_TRUE(replay.how_far().ends_with(" of 20000 records")) << replay.how_far();
+    seen.insert(replay.how_far());
+    progress = replay.run_slice(deadline_after_ms(1));
+  }
+  ASSERT_TRUE(progress.ok()) << progress.error().message;
+  EXPECT_EQ(progress.value(), EpochReplay::Progress::kCommitted);
+  EXPECT_GE(seen.size(), 3U) << "several slices, each further than the one before";
+  EXPECT_EQ(read_until(topic, lines.size()), lines);
+  auto again = host.commit(committable);
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(again.value().outcome, CommitOutcome::kAlreadyCommitted);
 }
 
 TEST_F(KafkaSinkOnBroker, A1_WithoutAReplayLogALostEpochIsReportedAsLost) {

@@ -109,6 +109,9 @@ enum class CommitOutcome {
 struct CommitResult {
   CommitOutcome outcome = CommitOutcome::kRetry;
   std::string detail;  ///< proof or reason, for logs and errors; no secrets
+  /// With kRetry: the commit takes longer than one call and has come further. Called again at once,
+  /// and not counted as a failed try.
+  bool has_progressed = false;
 };
 
 /// Commits prepared epochs. One per sink, used by one I/O thread at a time; calls may block, but

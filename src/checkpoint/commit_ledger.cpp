@@ -104,6 +104,10 @@ LedgerActions CommitLedger::on_result(CommitTicket ticket, const Result<CommitRe
     } else {
       stop(*entry, error.code, error.message, out);
     }
+  } else if (result.value().outcome == CommitOutcome::kRetry && result.value().has_progressed) {
+    entry->tries = 0;
+    entry->first_try_ms = now_ms;  // The deadline is for commits that come to nothing.
+    entry->not_before_ms = now_ms;
   } else if (result.value().outcome == CommitOutcome::kRetry) {
     retry(*entry, result.value().detail, false, now_ms, out);
   } else if (result.value().outcome == CommitOutcome::kLost) {

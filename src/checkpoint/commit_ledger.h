@@ -21,7 +21,8 @@ struct CommitLedgerOptions {
   std::int64_t backoff_initial_ms = 100;
   std::int64_t backoff_max_ms = 10'000;
   double backoff_multiplier = 2.0;
-  /// A committable not proved so long after its first try fails the job. -1 = never.
+  /// A committable not proved so long after its first try, or its latest progress, fails the job.
+  /// -1 = never.
   std::int64_t deadline_ms = 10 * 60 * 1000;
 };
 

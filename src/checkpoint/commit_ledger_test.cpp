@@ -71,10 +71,10 @@ TEST(CommitLedger, OneSubtaskCommitsInOrderAndOthersDoNotWaitForIt) {
   EXPECT_EQ(next.started(), (Started{{0, 2}}));
   EXPECT_TRUE(next.others.empty());
   look(ledger.on_result(next.starts[0].ticket, outcome(CommitOutcome::kCommitted), 3));
-  EXPECT_EQ(look(ledger.on_result(first.starts[1].ticket,
-                                  outcome(CommitOutcome::kAlreadyCommitted), 4))
-                .others,
-            Others{"up to 2"});
+  EXPECT_EQ(
+      look(ledger.on_result(first.starts[1].ticket, outcome(CommitOutcome::kAlreadyCommitted), 4))
+          .others,
+      Others{"up to 2"});
   EXPECT_EQ(ledger.outstanding_count(), 0U);
 }
 
@@ -90,15 +90,15 @@ TEST(CommitLedger, WhatWasPreparedForAnAbortedCheckpointIsCoveredByTheNext) {
 TEST(CommitLedger, RestoredOnesComeFirstForTheWholeSink) {
   CommitLedger ledger;
   // Two of one epoch, and a subtask that no longer exists.
-  const Seen start = look(ledger.restore(
-      {"sink", "other"}, {committable(3, 4, "a"), committable(3, 4, "b")}, 0));
+  const Seen start =
+      look(ledger.restore({"sink", "other"}, {committable(3, 4, "a"), committable(3, 4, "b")}, 0));
   EXPECT_EQ(start.others, Others{"restored other"});
   EXPECT_EQ(start.starts[0].committable.payload, "a");
   ledger.add({committable(0, 5, "", 2)});
   EXPECT_TRUE(look(ledger.on_checkpoint_complete(5, 0)).starts.empty());
   EXPECT_FALSE(ledger.are_all_restored_done());
-  const Seen second = look(
-      ledger.on_result(start.starts[0].ticket, outcome(CommitOutcome::kAlreadyCommitted), 1));
+  const Seen second =
+      look(ledger.on_result(start.starts[0].ticket, outcome(CommitOutcome::kAlreadyCommitted), 1));
   ASSERT_EQ(second.starts.size(), 1U);
   EXPECT_EQ(second.starts[0].committable.payload, "b");
   const Seen last =
@@ -126,6 +126,30 @@ TEST(CommitLedger, ARetryComesBackWithBackOffAndTheSameIdentity) {
   EXPECT_EQ(ledger.oldest_first_try_ms(), 0);
 }
 
+TEST(CommitLedger, ACommitThatTakesSeveralCallsGoesOnAtOnceAndIsNotLate) {
+  CommitLedger ledger({.backoff_initial_ms = 100, .deadline_ms = 1'000});
+  ledger.restore({"sink"}, {}, 0);
+  ledger.add({committable(0, 1), committable(0, 2)});
+  Seen seen = look(ledger.on_checkpoint_complete(2, 0));
+  CommitResult further = outcome(CommitOutcome::kRetry);
+  further.has_progressed = true;
+  TimestampMs now_ms = 0;
+  for (int call = 0; call < 10; ++call) {
+    ASSERT_EQ(seen.started(), (Started{{0, 1}}));
+    now_ms += 900;
+    seen = look(ledger.on_result(seen.starts[0].ticket, further, now_ms));
+  }
+  EXPECT_EQ(ledger.retries(), 0);
+  // Only what comes to nothing is a failed try, and late.
+  seen = look(ledger.on_result(seen.starts[0].ticket, outcome(CommitOutcome::kRetry), now_ms));
+  EXPECT_TRUE(seen.starts.empty());
+  EXPECT_EQ(ledger.retries(), 1);
+  seen = look(ledger.on_time(now_ms + 100));
+  seen = look(
+      ledger.on_result(seen.starts.at(0).ticket, outcome(CommitOutcome::kRetry), now_ms + 1'100));
+  EXPECT_TRUE(ledger.is_stopped());
+}
+
 struct AnswerCase {
   const char* promise;
   Result<CommitResult> answer;
@@ -146,8 +170,8 @@ TEST(CommitLedger, NoAnswerDropsACommittable) {
     ledger.add({committable(0, 1)});
     const Seen start = look(ledger.on_checkpoint_complete(1, 0));
     Others stops;
-    for (const std::string& line : look(ledger.on_result(start.starts[0].ticket, item.answer, 0))
-                                       .others) {
+    for (const std::string& line :
+         look(ledger.on_result(start.starts[0].ticket, item.answer, 0)).others) {
       stops.push_back(line.substr(0, item.expected.empty() ? 0 : item.expected[0].size()));
     }
     EXPECT_EQ(stops, item.expected) << item.promise;

@@ -67,15 +67,18 @@ void Strand::run(std::function<void()> work) {
 
 void Strand::drain() {
   std::unique_lock lock(mutex_);
-  while (!queue_.empty()) {
-    std::function<void()> work = std::move(queue_.front());
-    queue_.pop_front();
-    lock.unlock();
-    work();
-    work = nullptr;
-    lock.lock();
+  std::function<void()> work = std::move(queue_.front());
+  queue_.pop_front();
+  lock.unlock();
+  work();
+  work = nullptr;
+  lock.lock();
+  if (queue_.empty()) {
+    is_running_ = false;
+    return;
   }
-  is_running_ = false;
+  // Behind what others have queued up: a strand that never runs dry must not keep a thread.
+  executor_.run([self = shared_from_this()] { self->drain(); });
 }
 
 }  // namespace weir::runtime

@@ -1,6 +1,7 @@
 #include "runtime/io_executor.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -50,6 +51,25 @@ TEST(Strand, RunsOnePieceAtATimeInOrder) {
   for (int i = 0; i < 2000; ++i) {
     ASSERT_EQ(order[static_cast<std::size_t>(i)], i);
   }
+}
+
+TEST(Strand, OneThatNeverRunsDryLetsOtherWorkRun) {
+  IoExecutor executor(1);
+  const auto strand = std::make_shared<Strand>(executor);
+  std::atomic<bool> has_other_run{false};
+  int rounds = 0;
+  std::function<void()> again = [&] {
+    if (++rounds < 1'000 && !has_other_run) {
+      strand->run(again);
+    }
+  };
+  executor.run([&] {
+    strand->run(again);
+    strand->run([] {});
+    executor.run([&] { has_other_run = true; });
+  });
+  executor.wait_idle();
+  EXPECT_LT(rounds, 1'000);
 }
 
 TEST(Strand, TwoStrandsDoNotWaitForEachOther) {
