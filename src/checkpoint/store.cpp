@@ -61,7 +61,7 @@ CheckpointStore::CheckpointStore(FileSystem& files, Clock& clock, StoreOptions o
       clock_(clock),
       options_(std::move(options)),
       root_(std::move(root)),
-      next_unique_(random_start()) {}
+      next_unique_(options_.first_unique != 0 ? options_.first_unique : random_start()) {}
 
 Result<std::unique_ptr<CheckpointStore>> CheckpointStore::open(FileSystem& files, Clock& clock,
                                                                StoreOptions options) {
@@ -70,8 +70,8 @@ Result<std::unique_ptr<CheckpointStore>> CheckpointStore::open(FileSystem& files
                  "checkpoint store needs a directory and a job id of 32 hexadecimal digits, got '" +
                      options.directory + "' and '" + options.job_id + "'"};
   }
-  std::string root = options.has_subdirectory ? join_path(options.directory, options.job_id)
-                                              : options.directory;
+  std::string root =
+      options.has_subdirectory ? join_path(options.directory, options.job_id) : options.directory;
   std::unique_ptr<CheckpointStore> store(
       new CheckpointStore(files, clock, std::move(options), std::move(root)));
   WEIR_TRY(files.create_directories(store->root_));
@@ -102,8 +102,8 @@ Status CheckpointStore::check_identity() {
   }
   return Error{ErrorCode::kInvalidArgument,
                "checkpoint directory " + root_ + " belongs to another job (" +
-                   found.substr(0, std::min<std::size_t>(found.find('\n'), 64)) +
-                   "), not to job " + options_.job_id + "; choose another directory"};
+                   found.substr(0, std::min<std::size_t>(found.find('\n'), 64)) + "), not to job " +
+                   options_.job_id + "; choose another directory"};
 }
 
 Result<std::vector<AttemptId>> CheckpointStore::list_attempts() {
@@ -121,10 +121,10 @@ Result<std::vector<AttemptId>> CheckpointStore::list_attempts() {
 Result<AttemptId> CheckpointStore::begin_attempt() {
   WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
   if (attempt_ > 0 && !attempts.empty() && attempts.back() > attempt_) {
-    return Error{ErrorCode::kFenced,
-                 "attempt " + std::to_string(attempt_) + " of job " + options_.job_id +
-                     " was followed by attempt " + std::to_string(attempts.back()) +
-                     " of another process, which runs the job now"};
+    return Error{ErrorCode::kFenced, "attempt " + std::to_string(attempt_) + " of job " +
+                                         options_.job_id + " was followed by attempt " +
+                                         std::to_string(attempts.back()) +
+                                         " of another process, which runs the job now"};
   }
   AttemptId next = attempts.empty() ? 1 : attempts.back() + 1;
   // A lost reply costs a number, which is harmless: they need not be dense.
@@ -134,6 +134,7 @@ Result<AttemptId> CheckpointStore::begin_attempt() {
     const Status published = files_.publish(path, "");
     if (published.ok()) {
       attempt_ = next;
+      WEIR_TRY(seal_unpublished());
       return next;
     }
     const ErrorCode code = published.error().code;
@@ -145,13 +146,46 @@ Result<AttemptId> CheckpointStore::begin_attempt() {
                                    ": every number was taken or its outcome unknown"};
 }
 
+/// An older attempt looks at the attempts and publishes then; it may be paused in between. Numbers
+/// above the latest checkpoint that were begun and not published are therefore taken for good, by
+/// an empty manifest: publication is put-if-absent, so either that one is there, and this attempt
+/// restores it, or it never will be.
+Status CheckpointStore::seal_unpublished() {
+  WEIR_ASSIGN(const auto entries, files_.list(root_));
+  std::vector<CheckpointId> begun;
+  for (const DirectoryEntry& entry : entries) {
+    const auto checkpoint = checkpoint_of_path(entry.name);
+    if (checkpoint.has_value() && entry.is_directory) {
+      begun.push_back(*checkpoint);
+    }
+  }
+  std::sort(begun.rbegin(), begun.rend());
+  for (const CheckpointId checkpoint : begun) {
+    const std::string path = path_of(manifest_name_of(checkpoint));
+    const auto size = files_.size_bytes(path);
+    if (size.ok() && size.value() > 0) {
+      return {};  // below a published one nothing is looked for
+    }
+    if (size.ok()) {
+      continue;
+    }
+    const Status sealed = files_.publish(path, "");
+    if (!sealed.ok() && sealed.error().code != ErrorCode::kAlreadyExists &&
+        sealed.error().code != ErrorCode::kNotFound) {
+      return sealed.error().with_context("cannot take checkpoint " + std::to_string(checkpoint) +
+                                         " from older attempts");
+    }
+  }
+  return {};
+}
+
 Status CheckpointStore::check_leading() {
   WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
   if (attempts.empty() || attempt_ == 0 || attempts.back() != attempt_) {
-    return Error{ErrorCode::kFenced,
-                 "attempt " + std::to_string(attempt_) + " of job " + options_.job_id +
-                     " does not lead; the highest attempt is " +
-                     std::to_string(attempts.empty() ? 0 : attempts.back())};
+    return Error{ErrorCode::kFenced, "attempt " + std::to_string(attempt_) + " of job " +
+                                         options_.job_id +
+                                         " does not lead; the highest attempt is " +
+                                         std::to_string(attempts.empty() ? 0 : attempts.back())};
   }
   return {};
 }
@@ -224,8 +258,22 @@ Status CheckpointStore::sync_directories_of(const Manifest& manifest) {
 Status CheckpointStore::publish(const Manifest& manifest) {
   WEIR_CHECK(manifest.job_id == options_.job_id && manifest.attempt == attempt_);
   WEIR_ASSIGN(const std::string bytes, encode_manifest(manifest));
-  WEIR_TRY(sync_directories_of(manifest));
-  WEIR_TRY(check_leading());
+  Status status = publish_once(manifest, bytes);
+  if (!status.ok() && status.error().code == ErrorCode::kUnknownOutcome) {
+    maybe_published_ = manifest.checkpoint;
+  }
+  return status;
+}
+
+Status CheckpointStore::publish_once(const Manifest& manifest, const std::string& bytes) {
+  const Status synced = sync_directories_of(manifest);
+  const Status leading = synced.ok() ? check_leading() : synced;
+  if (!leading.ok()) {
+    // This try did nothing; but the one before may have.
+    const bool is_known =
+        maybe_published_ != manifest.checkpoint || leading.error().code == ErrorCode::kFenced;
+    return is_known ? leading : Status(Error{ErrorCode::kUnknownOutcome, leading.error().message});
+  }
   const std::string path = path_of(manifest_name_of(manifest.checkpoint));
   kill_point("checkpoint.before_manifest");
   const Status published = files_.publish(path, bytes);
@@ -241,6 +289,9 @@ Status CheckpointStore::confirm_published(const std::string& path, std::string_v
                                           const Error& failure) {
   const auto found = files_.read(path);
   if (found.ok()) {
+    if (found.value().empty()) {
+      return Error{ErrorCode::kFenced, "a newer attempt has taken the number: " + path};
+    }
     if (found.value() != bytes) {
       return Error{ErrorCode::kAlreadyExists,
                    "a different manifest was published before as " + path};
@@ -256,9 +307,9 @@ Status CheckpointStore::confirm_published(const std::string& path, std::string_v
   if (found.error().code == ErrorCode::kNotFound && failure.code != ErrorCode::kUnknownOutcome) {
     return failure;
   }
-  return Error{ErrorCode::kUnknownOutcome, "cannot tell whether " + path + " was published: " +
-                                               failure.message + "; reading it back: " +
-                                               found.error().message};
+  return Error{ErrorCode::kUnknownOutcome, "cannot tell whether " + path +
+                                               " was published: " + failure.message +
+                                               "; reading it back: " + found.error().message};
 }
 
 Result<std::vector<CheckpointId>> CheckpointStore::list_published() {
@@ -269,8 +320,11 @@ Result<std::vector<CheckpointId>> CheckpointStore::list_published() {
     if (!checkpoint.has_value() || !entry.is_directory) {
       continue;
     }
-    WEIR_ASSIGN(const bool is_published, files_.exists(path_of(manifest_name_of(*checkpoint))));
-    if (is_published) {
+    const auto size = files_.size_bytes(path_of(manifest_name_of(*checkpoint)));
+    if (!size.ok() && size.error().code != ErrorCode::kNotFound) {
+      return size.error();
+    }
+    if (size.ok() && size.value() > 0) {  // an empty one seals the number
       published.push_back(*checkpoint);
     }
   }
@@ -281,14 +335,17 @@ Result<std::vector<CheckpointId>> CheckpointStore::list_published() {
 Result<Manifest> CheckpointStore::load_once(CheckpointId checkpoint) {
   const std::string path = path_of(manifest_name_of(checkpoint));
   WEIR_ASSIGN(const std::string bytes, files_.read(path));
+  if (bytes.empty()) {
+    return Error{ErrorCode::kNotFound, "checkpoint " + path + " was given up and sealed"};
+  }
   auto manifest = decode_manifest(bytes);
   if (!manifest.ok()) {
     return manifest.error().with_context("cannot read checkpoint " + path);
   }
   if (manifest.value().job_id != options_.job_id || manifest.value().checkpoint != checkpoint) {
-    return Error{ErrorCode::kCorruption,
-                 "checkpoint " + path + " is of job " + manifest.value().job_id +
-                     " and has number " + std::to_string(manifest.value().checkpoint)};
+    return Error{ErrorCode::kCorruption, "checkpoint " + path + " is of job " +
+                                             manifest.value().job_id + " and has number " +
+                                             std::to_string(manifest.value().checkpoint)};
   }
   return manifest;
 }

@@ -18,12 +18,15 @@
 namespace weir::checkpoint {
 
 struct StoreOptions {
-  std::string directory;    ///< execution.checkpointing.dir
-  std::string job_id;       ///< 32 lower-case hexadecimal digits
-  std::string pipeline_id;  ///< for the identity file
+  std::string directory;         ///< execution.checkpointing.dir
+  std::string job_id;            ///< 32 lower-case hexadecimal digits
+  std::string pipeline_id;       ///< for the identity file
   bool has_subdirectory = true;  ///< create-subdir: a level <job-id>/ below `directory`
   int read_attempts = 3;         ///< of an unreadable manifest before it is an error
   DurationMs read_retry_delay{100};
+  /// File names are made unique by counting from here; 0 = from a random number. The simulator
+  /// sets it, so that a seed repeats bit for bit.
+  std::uint64_t first_unique = 0;
 };
 
 /// Where state files live. The level of Flink's layout.
@@ -47,7 +50,8 @@ class CheckpointStore {
 
   /// Raises the attempt number durably. Call once per start and restart, before anything is
   /// written or restored. kFenced: another process has begun an attempt since this store's last
-  /// one, so this process must not take the job back.
+  /// one, so this process must not take the job back. Afterwards no older attempt can publish any
+  /// more, not even one that was paused in the middle of publish().
   Result<AttemptId> begin_attempt();
   AttemptId attempt() const { return attempt_; }
   /// kFenced when a higher attempt exists.
@@ -103,6 +107,8 @@ class CheckpointStore {
   Status check_identity();
   Status confirm_published(const std::string& path, std::string_view bytes, const Error& failure);
   Status sync_directories_of(const Manifest& manifest);
+  Status seal_unpublished();
+  Status publish_once(const Manifest& manifest, const std::string& bytes);
   Result<Manifest> load_once(CheckpointId checkpoint);
   Result<std::vector<AttemptId>> list_attempts();
   Status list_into(const std::string& directory, std::vector<StoredFile>& out);
@@ -113,6 +119,7 @@ class CheckpointStore {
   const std::string root_;
   std::unique_ptr<FileLock> lock_;
   AttemptId attempt_ = 0;
+  CheckpointId maybe_published_ = 0;  ///< the outcome of an earlier try is unknown
   std::mutex name_mutex_;
   std::uint64_t next_unique_ = 0;
 };

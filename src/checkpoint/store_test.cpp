@@ -127,6 +127,46 @@ TEST_F(StoreTest, AnOldAttemptPublishesAndDeletesNothing) {
   EXPECT_TRUE(store->list_published().value().empty());
 }
 
+// Found by the simulator: paused between its last look at the attempts and the rename, an old
+// attempt would publish behind the back of the one that has restored an older checkpoint meanwhile.
+TEST_F(StoreTest, ANewAttemptTakesBegunNumbersFromOldOnesForGood) {
+  auto store = begin();
+  ASSERT_TRUE(store->publish(with_file(*store, 1, "one")).ok());
+  const Manifest late = with_file(*store, 2, "two");
+  const std::string bytes = encode_manifest(late).value();
+  const std::string path = store->path_of(CheckpointStore::manifest_name_of(2));
+  store.reset();
+
+  auto next = begin();
+  EXPECT_EQ(next->load_latest().value()->checkpoint, 1);
+  EXPECT_EQ(local_.publish(path, bytes).error().code, ErrorCode::kAlreadyExists);
+  EXPECT_EQ(next->load_latest().value()->checkpoint, 1);
+  EXPECT_EQ(next->list_published().value(), std::vector<CheckpointId>{1});
+  EXPECT_EQ(next->load(2).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(next->highest_checkpoint_id().value(), 2);
+
+  ASSERT_TRUE(next->publish(with_file(*next, 3, "three")).ok());
+  ASSERT_TRUE(next->collect_garbage({.num_retained = 1, .grace_ms = 0}, {}).ok());
+  EXPECT_FALSE(local_.exists(next->root() + "/chk-2").value()) << "and they are garbage in the end";
+}
+
+// Found by the simulator: the second try failed before it could look, and was taken for certain.
+TEST_F(StoreTest, AnUnknownPublicationStaysUnknownUntilItIsReadBack) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "one");
+  files_.plan({.operation = FileOperation::kPublish,
+               .code = ErrorCode::kUnknownOutcome,
+               .path_contains = "_metadata",
+               .bytes_done = 0});
+  files_.plan({.operation = FileOperation::kRead, .path_contains = "_metadata"});
+  EXPECT_EQ(store->publish(m).error().code, ErrorCode::kUnknownOutcome);
+  files_.plan({.operation = FileOperation::kDirectory, .path_contains = "chk-1"});
+  EXPECT_EQ(store->publish(m).error().code, ErrorCode::kUnknownOutcome);
+  files_.plan({.operation = FileOperation::kList, .path_contains = "attempts"});
+  EXPECT_EQ(store->publish(m).error().code, ErrorCode::kUnknownOutcome);
+  EXPECT_TRUE(store->publish(m).ok());
+}
+
 // A zombie that restarted would fence the attempt that replaced it.
 TEST_F(StoreTest, AnOvertakenProcessBeginsNoFurtherAttempt) {
   auto overtaken = begin();

@@ -1,0 +1,353 @@
+#include "simulator/task.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/crc32c.h"
+#include "simulator/attempt.h"
+#include "simulator/codec.h"
+#include "simulator/world.h"
+
+namespace weir::simulator {
+namespace {
+
+constexpr std::size_t kChainFilesMax = 4;
+
+std::uint64_t hash_of(const Record& record) {
+  return (static_cast<std::uint64_t>(record.key) << 32) |
+         static_cast<std::uint32_t>(record.sequence);
+}
+
+}  // namespace
+
+Task::Task(Attempt& attempt, int id, int vertex, int subtask, std::size_t input_count)
+    : attempt_(attempt), id_(id), vertex_(vertex), subtask_(subtask) {
+  if (input_count > 0) {
+    aligner_.emplace(input_count, attempt.world().schedule().is_at_least_once
+                                      ? checkpoint::AlignmentMode::kAtLeastOnce
+                                      : checkpoint::AlignmentMode::kExactlyOnce);
+  }
+}
+
+// ---- records and barriers
+
+bool Task::has_work() const {
+  if (!aligner_.has_value()) {
+    return halted_by_ == 0 && !is_at_end_;
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!aligner_->is_blocked(i) && !attempt_.channel(inputs[i]).is_empty()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool Task::step() { return aligner_.has_value() ? read_inputs() : emit_from_source(); }
+
+bool Task::emit_from_source() {
+  if (halted_by_ != 0 || is_at_end_) {
+    return false;
+  }
+  const Schedule& schedule = attempt_.world().schedule();
+  for (std::int64_t left = attempt_.world().chance().between(1, 3); left > 0; --left) {
+    std::vector<Split*> open;
+    for (Split& split : splits_) {
+      if (split.offset < schedule.records_per_split) {
+        open.push_back(&split);
+      }
+    }
+    if (open.empty()) {
+      is_at_end_ = true;
+      broadcast({.kind = Element::Kind::kEnd});
+      attempt_.report_end(id_);
+      return true;
+    }
+    Split& split = *open[static_cast<std::size_t>(
+        attempt_.world().chance().below(static_cast<std::int64_t>(open.size())))];
+    send({split.index + schedule.split_count * (split.offset % schedule.keys_per_split),
+          split.offset / schedule.keys_per_split});
+    ++split.offset;
+  }
+  return true;
+}
+
+bool Task::read_inputs() {
+  Chance& chance = attempt_.world().chance();
+  bool did_something = false;
+  for (std::int64_t left = chance.between(1, 8); left > 0; --left) {
+    const auto start =
+        static_cast<std::size_t>(chance.below(static_cast<std::int64_t>(inputs.size())));
+    bool has_read = false;
+    for (std::size_t i = 0; i < inputs.size() && !has_read; ++i) {
+      const std::size_t input = (start + i) % inputs.size();
+      Channel& channel = attempt_.channel(inputs[input]);
+      if (!channel.is_empty() && !aligner_->is_blocked(input)) {
+        const Element element = channel.elements[channel.read++];
+        handle(input, element);
+        has_read = did_something = true;
+      }
+    }
+    if (!has_read || attempt_.is_over()) {
+      break;
+    }
+  }
+  return did_something;
+}
+
+void Task::handle(std::size_t input, const Element& element) {
+  switch (element.kind) {
+    case Element::Kind::kRecord:
+      received_[attempt_.channel(inputs[input]).edge].add(hash_of(element.record));
+      process(element.record);
+      break;
+    case Element::Kind::kBarrier:
+      if (element.is_terminal) {
+        terminal_.insert(element.checkpoint);
+      }
+      act_on(aligner_->on_barrier(input, element.checkpoint));
+      break;
+    case Element::Kind::kCancel:
+      act_on(aligner_->on_cancel(input, element.checkpoint));
+      break;
+    case Element::Kind::kEnd:
+      if (++ends_seen_ == inputs.size()) {
+        is_at_end_ = true;
+        broadcast(element);
+        attempt_.report_end(id_);
+      }
+      break;
+  }
+}
+
+void Task::process(const Record& record) {
+  const Vertex& vertex = attempt_.vertex(vertex_);
+  if (vertex.role == Role::kSink) {
+    if (!epoch_.has_value()) {
+      World& world = attempt_.world();
+      auto opened = world.broker().open(vertex.sink, attempt_.number(), world.now_ms());
+      if (!opened.ok()) {
+        attempt_.fail(opened.error());
+        return;
+      }
+      epoch_ = Epoch{opened.value(), {}};
+    }
+    epoch_->records.push_back(record);
+    return;
+  }
+  if (vertex.role == Role::kMap) {
+    ++count_;
+  } else {
+    int& next = state_[record.key];
+    attempt_.world().expect(record.sequence == next,
+                            "a keyed operator sees each record of a key once and in order: key " +
+                                std::to_string(record.key) + ", record " +
+                                std::to_string(record.sequence) + ", expected " +
+                                std::to_string(next));
+    next = record.sequence + 1;
+    dirty_.insert(record.key);
+  }
+  send(record);
+}
+
+void Task::act_on(const checkpoint::AlignerVerdict& verdict) {
+  for (const CheckpointId checkpoint : verdict.aborted) {
+    broadcast({.kind = Element::Kind::kCancel, .checkpoint = checkpoint});
+  }
+  for (const CheckpointId checkpoint : verdict.aligned) {
+    capture(checkpoint);
+    broadcast({.kind = Element::Kind::kBarrier,
+               .is_terminal = terminal_.contains(checkpoint),
+               .checkpoint = checkpoint});
+  }
+  if (verdict.has_blocking_changed) {
+    attempt_.wake(id_);
+  }
+}
+
+void Task::on_trigger(const checkpoint::Trigger& trigger) {
+  if (trigger.checkpoint <= last_trigger_) {
+    return;
+  }
+  last_trigger_ = trigger.checkpoint;
+  if (trigger.is_terminal) {
+    halted_by_ = trigger.checkpoint;
+  }
+  capture(trigger.checkpoint);
+  broadcast({.kind = Element::Kind::kBarrier,
+             .is_terminal = trigger.is_terminal,
+             .checkpoint = trigger.checkpoint});
+}
+
+void Task::on_aborted(CheckpointId checkpoint, bool is_terminal) {
+  if (aligner_.has_value()) {
+    act_on(aligner_->abort(checkpoint));
+  } else if (is_terminal && halted_by_ == checkpoint) {
+    halted_by_ = 0;
+    attempt_.wake(id_);
+  }
+}
+
+void Task::send(const Record& record) {
+  std::size_t first = 0;
+  for (const int edge_index : attempt_.vertex(vertex_).outputs) {
+    const Edge& edge = attempt_.edge(edge_index);
+    sent_[edge_index].add(hash_of(record));
+    const Vertex& to = attempt_.vertex(edge.to);
+    std::size_t target = 0;
+    if (!edge.is_forward && to.role == Role::kKeyed) {
+      const int max = attempt_.world().schedule().max_parallelism;
+      target = static_cast<std::size_t>(subtask_of_key_group(
+          key_group_of(static_cast<std::uint32_t>(record.key), max), max, to.parallelism));
+    } else if (!edge.is_forward) {
+      target = static_cast<std::size_t>(record.key % to.parallelism);
+    }
+    attempt_.push(outputs[first + target], {.record = record});
+    first += edge.is_forward ? 1 : static_cast<std::size_t>(to.parallelism);
+  }
+}
+
+void Task::broadcast(const Element& element) {
+  for (const int channel : outputs) {
+    attempt_.push(channel, element);
+  }
+}
+
+// ---- snapshots
+
+void Task::capture(CheckpointId checkpoint) {
+  attempt_.world().trace("capture", checkpoint, id_);
+  const Vertex& vertex = attempt_.vertex(vertex_);
+  Captured captured;
+  captured.checkpoint = checkpoint;
+  captured.report.checkpoint = checkpoint;
+  captured.report.splits = splits_;
+  captured.report.state.subtask = subtask_;
+  captured.report.state.is_finished = is_at_end_;
+  for (const auto& [edge, sum] : sent_) {
+    captured.report.edges.push_back({attempt_.edge(edge).name, true, sum});
+  }
+  for (const auto& [edge, sum] : received_) {
+    captured.report.edges.push_back({attempt_.edge(edge).name, false, sum});
+  }
+  if (vertex.role == Role::kMap) {
+    using Redistribution = OperatorStateBackend::Redistribution;
+    std::vector<std::string> counts{std::to_string(count_)};
+    for (const std::int64_t count : restored_counts_) {
+      counts.push_back(std::to_string(count));
+    }
+    captured.report.state.lists = {{"all", Redistribution::kUnion, {"u"}},
+                                   {"config", Redistribution::kBroadcast, {"b"}},
+                                   {"counts", Redistribution::kSplit, std::move(counts)}};
+  } else if (vertex.role == Role::kKeyed) {
+    captured.state = state_;
+    captured.dirty = std::exchange(dirty_, {});
+  } else if (vertex.role == Role::kSink) {
+    end_epoch(captured);
+  }
+  captured_.push_back(std::move(captured));
+  attempt_.schedule_write(id_, attempt_.world().chance().between(0, 12));
+}
+
+void Task::end_epoch(Captured& captured) {
+  if (!epoch_.has_value()) {
+    return;
+  }
+  World& world = attempt_.world();
+  Epoch epoch = std::move(*epoch_);
+  epoch_.reset();
+  if (epoch.records.size() > 1 && world.chance().one_in(4)) {
+    // A sink may need several committables for one epoch.
+    const auto opened =
+        world.broker().open(attempt_.vertex(vertex_).sink, attempt_.number(), world.now_ms());
+    if (!opened.ok()) {
+      attempt_.fail(opened.error());
+      return;
+    }
+    const auto half = epoch.records.begin() + static_cast<std::ptrdiff_t>(epoch.records.size() / 2);
+    captured.epochs.push_back({epoch.transaction, {epoch.records.begin(), half}});
+    captured.epochs.push_back({opened.value(), {half, epoch.records.end()}});
+  } else {
+    captured.epochs.push_back(std::move(epoch));
+  }
+  for (const Epoch& part : captured.epochs) {
+    const Status appended = world.broker().append(part.transaction, part.records);
+    if (!appended.ok()) {
+      attempt_.fail(appended.error());
+      return;
+    }
+  }
+}
+
+std::optional<TaskSnapshot> Task::write_snapshot() {
+  if (captured_.empty()) {
+    return std::nullopt;
+  }
+  Captured& captured = captured_.front();
+  const Role role = attempt_.vertex(vertex_).role;
+  if (role == Role::kSink && !write_logs(captured)) {
+    return std::nullopt;  // what was prepared must not be dropped
+  }
+  if (role == Role::kKeyed) {
+    captured.report.is_declined = !write_state(captured);
+  }
+  TaskSnapshot report = std::move(captured.report);
+  captured_.pop_front();
+  return report;
+}
+
+bool Task::write_state(Captured& captured) {
+  const bool is_incremental = attempt_.world().schedule().is_incremental;
+  carried_.insert(captured.dirty.begin(), captured.dirty.end());
+  const bool is_full = !is_incremental || chain_.empty() || chain_.size() >= kChainFilesMax;
+  std::vector<std::pair<int, int>> pairs;
+  for (const auto& [key, next] : captured.state) {
+    if (is_full || carried_.contains(key)) {
+      pairs.emplace_back(key, next);
+    }
+  }
+  std::vector<checkpoint::StateHandle> chain =
+      is_full ? std::vector<checkpoint::StateHandle>() : chain_;
+  if (!pairs.empty()) {
+    checkpoint::CheckpointStore& store = attempt_.store();
+    const std::string name = store.new_file_name(
+        is_incremental ? checkpoint::FileScope::kShared : checkpoint::FileScope::kExclusive,
+        captured.checkpoint, "state");
+    const std::string bytes = encode_pairs(pairs);
+    const auto file = store.files().create_writer(store.path_of(name));
+    const bool is_written = file.ok() && file.value()->append(bytes).ok() &&
+                            file.value()->sync().ok() && file.value()->close().ok();
+    if (!is_written) {
+      return false;
+    }
+    const Vertex& vertex = attempt_.vertex(vertex_);
+    chain.push_back({{name, bytes.size(), crc32c(bytes)},
+                     "sim",
+                     key_groups_of_subtask(subtask_, attempt_.world().schedule().max_parallelism,
+                                           vertex.parallelism),
+                     ""});
+  }
+  carried_.clear();
+  chain_ = std::move(chain);
+  captured.report.state.files = chain_;
+  return true;
+}
+
+bool Task::write_logs(Captured& captured) {
+  const Vertex& vertex = attempt_.vertex(vertex_);
+  while (!captured.epochs.empty()) {
+    const Epoch& epoch = captured.epochs.front();
+    auto log = attempt_.files().write("log", encode_records(epoch.records));
+    if (!log.ok()) {
+      return false;
+    }
+    captured.report.committables.push_back(
+        {{vertex.uid, subtask_, captured.checkpoint, attempt_.number()},
+         std::to_string(epoch.transaction),
+         {std::move(log).value()}});
+    captured.epochs.erase(captured.epochs.begin());
+  }
+  return true;
+}
+
+}  // namespace weir::simulator
