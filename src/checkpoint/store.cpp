@@ -383,6 +383,9 @@ Result<std::optional<Manifest>> CheckpointStore::load_latest() {
 Result<Manifest> CheckpointStore::load_from(FileSystem& files, const std::string& path) {
   const std::string file = path.ends_with(kManifestName) ? path : join_path(path, kManifestName);
   WEIR_ASSIGN(const std::string bytes, files.read(file));
+  if (bytes.empty()) {
+    return Error{ErrorCode::kNotFound, "checkpoint " + file + " was given up and sealed"};
+  }
   auto manifest = decode_manifest(bytes);
   return manifest.ok() ? manifest
                        : Result<Manifest>(manifest.error().with_context("cannot read " + file));

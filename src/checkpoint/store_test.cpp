@@ -143,6 +143,7 @@ TEST_F(StoreTest, ANewAttemptTakesBegunNumbersFromOldOnesForGood) {
   EXPECT_EQ(next->load_latest().value()->checkpoint, 1);
   EXPECT_EQ(next->list_published().value(), std::vector<CheckpointId>{1});
   EXPECT_EQ(next->load(2).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(CheckpointStore::load_from(local_, path).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(next->highest_checkpoint_id().value(), 2);
 
   ASSERT_TRUE(next->publish(with_file(*next, 3, "three")).ok());

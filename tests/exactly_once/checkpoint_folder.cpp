@@ -7,7 +7,6 @@
 
 #include <gtest/gtest.h>
 
-
 namespace crash {
 
 std::string read_file(const std::string& path) {
@@ -39,7 +38,10 @@ std::vector<std::int64_t> CheckpointFolder::published() const {
   std::vector<std::int64_t> ids;
   for (const auto& entry : std::filesystem::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("chk-") && std::filesystem::exists(entry.path() / "_metadata")) {
+    const auto manifest = entry.path() / "_metadata";
+    // An empty one seals a number that was not published.
+    if (name.starts_with("chk-") && std::filesystem::exists(manifest) &&
+        std::filesystem::file_size(manifest) > 0) {
       ids.push_back(std::stoll(name.substr(4)));
     }
   }

@@ -51,7 +51,10 @@ class ToolTest : public recovery::RecoveryTest {
     std::vector<std::int64_t> numbers;
     for (const auto& entry : std::filesystem::directory_iterator(job_)) {
       const std::string name = entry.path().filename().string();
-      if (name.starts_with("chk-") && std::filesystem::exists(entry.path() / "_metadata")) {
+      const auto manifest = entry.path() / "_metadata";
+      // An empty one seals a number that was not published.
+      if (name.starts_with("chk-") && std::filesystem::exists(manifest) &&
+          std::filesystem::file_size(manifest) > 0) {
         numbers.push_back(std::stoll(name.substr(4)));
       }
     }
