@@ -42,6 +42,9 @@ void Campaign::next_start() {
   if (++starts_ % kStartsPerRescale == 0) {
     settings_.parallelism = settings_.parallelism % 4 + 1;
   }
+  if (before_start_ != nullptr) {
+    before_start_(settings_, chance());
+  }
 }
 
 void Campaign::kill_at(const std::string& named) {
@@ -53,9 +56,9 @@ void Campaign::kill_at(const std::string& named) {
   JobProcess job(settings_, log_path_, {.kill_at = point, .stop_at = ""});
   const auto ending = job.wait(kPointTimeout);
   ASSERT_TRUE(ending.has_value()) << "the job never came to " << point << "; see " << log_path_;
-  ASSERT_TRUE(ending->was_killed()) << "the job ended before it came to " << point << ": "
-                                    << ending->to_string() << ", " << job.report().end << " "
-                                    << job.report().error << "; see " << log_path_;
+  ASSERT_TRUE(ending->was_killed())
+      << "the job ended before it came to " << point << ": " << ending->to_string() << ", "
+      << job.report().end << " " << job.report().error << "; see " << log_path_;
   ++kills_;
   ++kills_at_[point.substr(0, point.find(':'))];
 }
@@ -100,11 +103,12 @@ void Campaign::kill_at_random() {
 void Campaign::finish() {
   settings_.delay_us = 0;
   settings_.records_per_second = 0;
+  next_start();
   JobProcess job(settings_, log_path_);
   const auto ending = job.wait(kEndTimeout);
   ASSERT_TRUE(ending.has_value()) << "the job does not end; see " << log_path_;
-  ASSERT_TRUE(ending->is_success()) << ending->to_string() << " " << job.report().error << "; see "
-                                    << log_path_;
+  ASSERT_TRUE(ending->is_success())
+      << ending->to_string() << " " << job.report().error << "; see " << log_path_;
   ASSERT_EQ(job.report().end, "finished");
 }
 

@@ -34,6 +34,10 @@ class Campaign {
   int kills() const { return kills_; }
   std::string summary() const;
   JobSettings& settings() { return settings_; }
+  /// Called before every start with a random number: may change the settings.
+  void set_before_start(std::function<void(JobSettings&, std::uint64_t)> change) {
+    before_start_ = std::move(change);
+  }
   /// Which passage of a point that comes with every checkpoint is the deadly one. More than the
   /// first few when a source takes its time to start: epochs without records prove little.
   void set_passage(int passage) { passage_ = passage; }
@@ -47,6 +51,7 @@ class Campaign {
   JobSettings settings_;
   std::string log_path_;
   std::uint64_t state_;
+  std::function<void(JobSettings&, std::uint64_t)> before_start_;
   int starts_ = 0;
   int passage_ = 1;
   std::string before_recovery_ = "checkpoint.after_manifest";

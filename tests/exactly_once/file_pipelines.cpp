@@ -31,22 +31,21 @@ DataStream<Total> running_totals(const DataStream<Event>& events) {
 }
 
 void build_file_to_file(weir::Environment& environment, const JobSettings& settings) {
-  auto source = weir::file::FileSource<Event>::for_lines(
-                    settings.input,
-                    [delay_us = settings.delay_us](std::string_view line,
-                                                   Event& out) -> weir::Status {
-                      pass_time(delay_us);
-                      const auto event = parse_event(line);
-                      if (!event.has_value()) {
-                        return weir::Error{weir::ErrorCode::kUser, "no event"};
-                      }
-                      out = *event;
-                      return {};
-                    })
-                    .with_bad_records(settings.bad_records == "skip"
-                                          ? weir::file::BadRecords::kSkip
-                                          : weir::file::BadRecords::kFail)
-                    .build();
+  auto source =
+      weir::file::FileSource<Event>::for_lines(
+          settings.input,
+          [delay_us = settings.delay_us](std::string_view line, Event& out) -> weir::Status {
+            pass_time(delay_us);
+            const auto event = parse_event(line);
+            if (!event.has_value()) {
+              return weir::Error{weir::ErrorCode::kUser, "no event"};
+            }
+            out = *event;
+            return {};
+          })
+          .with_bad_records(settings.bad_records == "skip" ? weir::file::BadRecords::kSkip
+                                                           : weir::file::BadRecords::kFail)
+          .build();
   DataStream<Event> events = environment.from_source<Event>(
       std::move(source), WatermarkStrategy<Event>::no_watermarks(), "events");
   events.uid("events");
@@ -99,11 +98,11 @@ void build_generator_to_windows(weir::Environment& environment, const JobSetting
           });
   windows.uid("windows");
   windows
-      .sink_to(weir::file::FileSink<WindowTotal>::for_row_format(settings.second_output,
-                                                                 append_window)
-                   .with_prefix_suffix("part", ".csv")
-                   .with_delivery_guarantee(settings.guarantee)
-                   .build())
+      .sink_to(
+          weir::file::FileSink<WindowTotal>::for_row_format(settings.second_output, append_window)
+              .with_prefix_suffix("part", ".csv")
+              .with_delivery_guarantee(settings.guarantee)
+              .build())
       .uid("windows-out");
 }
 
@@ -116,6 +115,10 @@ weir::Status build_pipeline(weir::Environment& environment, const JobSettings& s
   }
   if (settings.pipeline == "gen-window") {
     build_generator_to_windows(environment, settings);
+    return {};
+  }
+  if (settings.pipeline == "random") {
+    build_random_pipeline(environment, settings);
     return {};
   }
   return build_kafka_pipeline(environment, settings);

@@ -27,6 +27,7 @@ std::string name_of(weir::DeliveryGuarantee guarantee) {
 std::vector<std::string> to_arguments(const JobSettings& settings) {
   const nlohmann::json json{{"pipeline", settings.pipeline},
                             {"seed", settings.seed},
+                            {"shape", settings.shape},
                             {"keys", settings.keys},
                             {"records", settings.records},
                             {"records_per_second", settings.records_per_second},
@@ -69,6 +70,7 @@ weir::Result<JobSettings> parse_arguments(int argc, const char* const* argv) {
   };
   take("pipeline", settings.pipeline);
   take("seed", settings.seed);
+  take("shape", settings.shape);
   take("keys", settings.keys);
   take("records", settings.records);
   take("records_per_second", settings.records_per_second);

@@ -15,12 +15,13 @@ namespace crash {
 struct JobSettings {
   std::string pipeline;  ///< see pipelines.h
   std::uint64_t seed = 1;
+  std::uint64_t shape = 1;  ///< of the pipeline "random"
   std::uint32_t keys = 32;
   std::uint64_t records = 0;  ///< of the generator
   double records_per_second = 0;
-  int delay_us = 0;    ///< a source sleeps so long per record, so that a run lasts
-  std::string input;   ///< directory or topic
-  std::string output;  ///< directory, or topic
+  int delay_us = 0;           ///< a source sleeps so long per record, so that a run lasts
+  std::string input;          ///< directory or topic
+  std::string output;         ///< directory, or topic
   std::string second_output;  ///< of pipelines with two sinks
   std::string checkpoints;    ///< directory; empty = checkpoints off
   std::string job_id = "crash";

@@ -1,0 +1,93 @@
+#include <stdexcept>
+#include <string>
+
+#include "event_text.h"
+#include "file/file_sink.h"
+#include "generator/source.h"
+#include "operators.h"
+#include "pipelines.h"
+
+namespace crash {
+namespace {
+
+using weir::DataStream;
+using weir::WatermarkStrategy;
+
+/// Oracle O1 inside the job: every key's events come in order, without a hole or a repetition.
+class GaplessPerKey : public weir::KeyedProcessFunction<std::uint32_t, Event, Event> {
+ public:
+  void open(OpenContext& context) override {
+    next_ = context.map_state<std::uint32_t, std::int64_t>("next");
+  }
+  void process_element(const Event& event, Context& /*context*/,
+                       weir::Collector<Event>& out) override {
+    const std::int64_t* const next = next_.get(event.key);
+    const std::int64_t expected = next == nullptr ? 0 : *next;
+    if (event.sequence != expected) {
+      throw std::runtime_error("key " + std::to_string(event.key) + ": event " +
+                               std::to_string(event.sequence) + " where " +
+                               std::to_string(expected) + " is expected");
+    }
+    next_.put(event.key, expected + 1);
+    out.collect(event);
+  }
+
+ private:
+  weir::MapState<std::uint32_t, std::int64_t> next_;
+};
+
+}  // namespace
+
+/// One to four shuffles in a row, each with its own key and parallelism, between operators that
+/// check what passes; some shapes split the stream and unite it again. Records of one key keep
+/// their order on every way, so the same oracle judges all shapes.
+void build_random_pipeline(weir::Environment& environment, const JobSettings& settings) {
+  std::uint64_t state = settings.shape;
+  const auto chance = [&state](std::uint64_t bound) { return scramble(++state) % bound; };
+  auto source = weir::generator::Source<Event>::from(
+                    [seed = settings.seed, keys = settings.keys](std::uint64_t index) {
+                      return make_event(seed, keys, index);
+                    })
+                    .with_count(settings.records)
+                    .with_splits(chance(2) == 0 ? 4 : 8)
+                    .build();
+  DataStream<Event> events = environment.from_source<Event>(
+      std::move(source), WatermarkStrategy<Event>::no_watermarks(), "events");
+  events.uid("events");
+  const auto parallelism = [&] {
+    return static_cast<int>((chance(3) + static_cast<std::uint64_t>(settings.parallelism)) % 4 + 1);
+  };
+  const std::uint64_t hops = chance(4);
+  for (std::uint64_t hop = 0; hop < hops; ++hop) {
+    const std::string name = "hop-" + std::to_string(hop);
+    const auto groups = static_cast<std::uint32_t>(1 + chance(settings.keys));
+    if (chance(3) == 0) {
+      DataStream<Event> even = events.filter([](const Event& event) { return event.key % 2 == 0; });
+      DataStream<Event> odd = events.filter([](const Event& event) { return event.key % 2 != 0; });
+      even.uid(name + "-even");
+      odd.uid(name + "-odd");
+      events = even.union_with(odd);
+    }
+    events = events.key_by([groups](const Event& event) { return event.key % groups; })
+                 .process(GaplessPerKey());
+    events.uid(name).set_parallelism(parallelism());
+  }
+  const int last = parallelism();
+  const int delay_us = settings.delay_us;
+  DataStream<Total> totals = events.key_by(&Event::key).process(RunningTotals());
+  totals.uid("totals").set_parallelism(last);
+  // Makes the input of all shuffles pile up.
+  DataStream<Total> slow = totals.map([delay_us](const Total& total) {
+    pass_time(delay_us);
+    return total;
+  });
+  slow.uid("slow").set_parallelism(last);
+  slow.sink_to(weir::file::FileSink<Total>::for_row_format(settings.output, append_total)
+                   .with_prefix_suffix("part", ".csv")
+                   .with_delivery_guarantee(settings.guarantee)
+                   .build())
+      .uid("totals-out")
+      .set_parallelism(last);
+}
+
+}  // namespace crash
