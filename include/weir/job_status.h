@@ -40,7 +40,8 @@ struct JobStatus {
 
 std::string_view job_phase_name(JobPhase phase);
 
-/// Called about five times a second and at every change of phase, on the job's own thread.
+/// Called about five times a second, at every change of phase and after every completed checkpoint,
+/// on the job's own thread.
 using JobListener = std::function<void(const JobStatus&)>;
 
 }  // namespace weir

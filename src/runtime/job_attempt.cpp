@@ -311,7 +311,11 @@ void JobAttempt::serve() {
   }
   serve_requests(are_all_running);
   constexpr std::int64_t kStatusIntervalNs = 200'000'000;
-  if (now_ns >= next_status_ns_) {
+  const bool has_news = checkpoints_ != nullptr &&
+                        checkpoints_->statistics().number_of_completed_checkpoints != told_;
+  if (now_ns >= next_status_ns_ || has_news) {
+    told_ =
+        checkpoints_ == nullptr ? 0 : checkpoints_->statistics().number_of_completed_checkpoints;
     next_status_ns_ = now_ns + kStatusIntervalNs;
     on_phase_(are_all_running ? JobPhase::kRunning : JobPhase::kRestoring);
   }

@@ -113,6 +113,7 @@ class JobAttempt final : public TaskListener {
   bool is_done_ = false;
   std::size_t at_end_ = 0;
   std::int64_t next_status_ns_ = 0;
+  std::int64_t told_ = 0;  ///< completed checkpoints in the last status
 };
 
 }  // namespace weir::runtime

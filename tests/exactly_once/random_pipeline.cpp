@@ -58,19 +58,22 @@ void build_random_pipeline(weir::Environment& environment, const JobSettings& se
     return static_cast<int>((chance(3) + static_cast<std::uint64_t>(settings.parallelism)) % 4 + 1);
   };
   const std::uint64_t hops = chance(4);
+  int width = settings.parallelism;  // of `events`
   for (std::uint64_t hop = 0; hop < hops; ++hop) {
     const std::string name = "hop-" + std::to_string(hop);
     const auto groups = static_cast<std::uint32_t>(1 + chance(settings.keys));
     if (chance(3) == 0) {
       DataStream<Event> even = events.filter([](const Event& event) { return event.key % 2 == 0; });
       DataStream<Event> odd = events.filter([](const Event& event) { return event.key % 2 != 0; });
-      even.uid(name + "-even");
-      odd.uid(name + "-odd");
+      // Of another width they would be fed round robin, which keeps no order.
+      even.uid(name + "-even").set_parallelism(width);
+      odd.uid(name + "-odd").set_parallelism(width);
       events = even.union_with(odd);
     }
     events = events.key_by([groups](const Event& event) { return event.key % groups; })
                  .process(GaplessPerKey());
-    events.uid(name).set_parallelism(parallelism());
+    width = parallelism();
+    events.uid(name).set_parallelism(width);
   }
   const int last = parallelism();
   const int delay_us = settings.delay_us;
