@@ -17,7 +17,7 @@ constexpr std::size_t round_up(std::size_t size) {
 
 std::size_t Batch::default_capacity(const TypeOps& type) {
   constexpr std::size_t kRecordBytesMax = 32 * 1024;
-  return std::clamp<std::size_t>(kRecordBytesMax / type.size, 256, 1024);
+  return std::clamp<std::size_t>(kRecordBytesMax / type.size, 32, 1024);
 }
 
 BatchPtr Batch::make(const TypeOps& type, std::size_t capacity) {

@@ -50,7 +50,7 @@ TEST(Batch, StartsEmptyWithACapacityThatFitsTheCaches) {
   const std::size_t of_small = Batch::default_capacity(type_ops<Point>());
   const std::size_t of_large = Batch::default_capacity(type_ops<std::array<char, 100'000>>());
   EXPECT_LE(of_small, 2048U);
-  EXPECT_GE(of_large, 256U);
+  EXPECT_GE(of_large, 32U);
   EXPECT_GE(of_small, of_large);
 }
 

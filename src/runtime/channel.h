@@ -3,7 +3,9 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -16,6 +18,9 @@ namespace weir::runtime {
 /// Carries elements from one task to one other task, in order: a bounded single-producer
 /// single-consumer ring, and an overflow for what the producer had to get rid of when the ring was
 /// full. An overflow means back-pressure: the producer makes no more until it is gone.
+///
+/// The consumer says how many records may be under way (set_rows_max), so that a slow one does not
+/// have seconds of work queued: what a barrier overtakes, and what it waits for, stays small.
 ///
 /// A barrier that may overtake is pushed like any other element and announced besides, so that the
 /// consumer can act on it while it is still queued, and can look at everything ahead of it.
@@ -38,6 +43,14 @@ class Channel {
       if (tail - cached_head_ == kCapacity) {
         return false;
       }
+    }
+    if (element.kind == Element::Kind::kBatch) {
+      // One batch may always be under way, however large it is.
+      const std::uint64_t under_way = rows_in_ - rows_out_.load(std::memory_order_relaxed);
+      if (under_way > 0 && under_way + element.batch->size() > rows_max()) {
+        return false;
+      }
+      rows_in_ += element.batch->size();
     }
     ring_[tail % kCapacity] = std::move(element);
     tail_.store(tail + 1, std::memory_order_release);
@@ -89,6 +102,10 @@ class Channel {
       }
     }
     element = std::move(ring_[head % kCapacity]);
+    if (element.kind == Element::Kind::kBatch) {
+      rows_out_.store(rows_out_.load(std::memory_order_relaxed) + element.batch->size(),
+                      std::memory_order_relaxed);
+    }
     head_.store(head + 1, std::memory_order_release);
     producer_signal_->wake();
     return true;
@@ -129,6 +146,11 @@ class Channel {
     return false;
   }
 
+  /// Consumer only. At least 1.
+  void set_rows_max(std::size_t rows_max) { rows_max_.store(rows_max, std::memory_order_relaxed); }
+  /// Producer: no batch should be larger than this.
+  std::size_t rows_max() const { return rows_max_.load(std::memory_order_relaxed); }
+
   /// Elements under way in the ring, seen from any thread: a hint.
   std::size_t size_hint() const {
     return tail_.load(std::memory_order_relaxed) - head_.load(std::memory_order_relaxed);
@@ -138,8 +160,11 @@ class Channel {
   // Each side's own counters share a line; the sides do not.
   alignas(64) std::atomic<std::size_t> head_{0};
   std::size_t cached_tail_ = 0;
+  std::atomic<std::uint64_t> rows_out_{0};
+  std::atomic<std::size_t> rows_max_{std::numeric_limits<std::size_t>::max()};
   alignas(64) std::atomic<std::size_t> tail_{0};
   std::size_t cached_head_ = 0;
+  std::uint64_t rows_in_ = 0;
   std::size_t overflow_size_ = 0;  ///< of overflow_, for the producer without the lock
   alignas(64) std::array<Element, kCapacity> ring_;
   WakeSignal* producer_signal_ = nullptr;

@@ -73,6 +73,26 @@ TEST(Channel, WhatDoesNotFitOverflowsInOrder) {
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
 }
 
+TEST(Channel, TheConsumerLimitsTheRecordsUnderWay) {
+  Channels channels(1);
+  Channel& channel = channels[0];
+  channel.set_rows_max(10);
+  EXPECT_EQ(channel.rows_max(), 10U);
+  EXPECT_TRUE(channel.push(Element::of(rows(0, 50)))) << "one batch may always be under way";
+  EXPECT_TRUE(channel.push(Element::of_watermark(1)));
+  EXPECT_FALSE(channel.push(Element::of(rows(50, 1))));
+  Element element;
+  ASSERT_TRUE(channel.try_pop(element));
+  EXPECT_EQ(channel.drain_overflow(), 1U);
+  EXPECT_TRUE(channel.push(Element::of(rows(51, 9))));
+  EXPECT_FALSE(channel.push(Element::of(rows(60, 1))));
+  std::vector<std::int64_t> numbers = channels.take_numbers(0);
+  EXPECT_EQ(channel.drain_overflow(), 1U);
+  const std::vector<std::int64_t> last = channels.take_numbers(0);
+  numbers.insert(numbers.end(), last.begin(), last.end());
+  EXPECT_EQ(numbers, (std::vector<std::int64_t>{50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60}));
+}
+
 TEST(Channel, AnAnnouncedBarrierShowsEverythingAheadOfItAndNothingBehind) {
   Channels channels(1);
   Channel& channel = channels[0];

@@ -1,6 +1,9 @@
 #include "runtime/edge_output.h"
 
+#include <algorithm>
 #include <cstring>
+
+#include "record/batch_split.h"
 
 namespace weir::runtime {
 namespace {
@@ -82,17 +85,26 @@ void EdgeOutput::emit(BatchPtr batch) {
 }
 
 void EdgeOutput::emit_to(Lane& lane, BatchPtr batch) {
+  // A receiver that is slow gets less at a time.
+  const std::size_t rows_max = lane.channel->rows_max();
+  if (batch->size() > rows_max) {
+    flush_lane(lane);
+    for (BatchPtr& piece : split_batch(std::move(batch), rows_max)) {
+      push(lane, Element::of(std::move(piece)));
+    }
+    return;
+  }
   if (lane.partial != nullptr) {
     if (lane.partial->size() + batch->size() <= lane.partial->capacity()) {
       append_all(*batch, *lane.partial);
-      if (lane.partial->size() * 2 >= lane.partial->capacity()) {
+      if (lane.partial->size() >= std::min(lane.partial->capacity() / 2, rows_max)) {
         flush_lane(lane);
       }
       return;
     }
     flush_lane(lane);
   }
-  if (batch->size() * 4 < batch->capacity()) {
+  if (batch->size() < std::min(batch->capacity() / 4, rows_max)) {
     lane.partial = std::move(batch);  // too small to travel alone
     return;
   }
@@ -117,7 +129,8 @@ void EdgeOutput::scatter(Batch& batch) {
   for (std::size_t i = 0; i < size; ++i) {
     Lane& lane = lanes_[row_lanes_[i]];
     if (lane.partial == nullptr) {
-      lane.partial = Batch::make(type, Batch::default_capacity(type));
+      lane.partial =
+          Batch::make(type, std::min(Batch::default_capacity(type), lane.channel->rows_max()));
       lane.partial->set_keyed(true);
     }
     Batch& to = *lane.partial;

@@ -1,5 +1,6 @@
 #include "runtime/edge_output.h"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <set>
@@ -83,6 +84,30 @@ TEST(EdgeOutput, HashMovesRecordsThatAreNotTriviallyCopyable) {
     }
   }
   EXPECT_EQ(keys.size(), 100U);
+}
+
+TEST(EdgeOutput, ASlowReceiverGetsSmallBatchesInOrder) {
+  for (const Partitioning partitioning : {Partitioning::kHash, Partitioning::kGlobal}) {
+    Channels channels(2);
+    channels[0].set_rows_max(4);
+    channels[1].set_rows_max(4);
+    EdgeOutput output = make_output(partitioning, channels);
+    output.emit(rows(0, 100));  // one key
+    output.flush();
+    std::vector<std::int64_t> numbers;
+    for (int round = 0; round < 200; ++round) {
+      for (std::size_t channel = 0; channel < 2; ++channel) {
+        for (const Element& element : channels.take_all(channel)) {
+          EXPECT_LE(element.batch->size(), 4U);
+          const auto of_batch = numbers_of(*element.batch);
+          numbers.insert(numbers.end(), of_batch.begin(), of_batch.end());
+        }
+      }
+      output.drain_overflow();
+    }
+    ASSERT_EQ(numbers.size(), 100U);
+    EXPECT_TRUE(std::is_sorted(numbers.begin(), numbers.end()));
+  }
 }
 
 TEST(EdgeOutput, BackPressureQueuesInOrderAndLosesNothing) {

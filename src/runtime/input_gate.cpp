@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "record/batch_split.h"
+
 namespace weir::runtime {
 namespace {
 
@@ -11,30 +13,6 @@ std::vector<EdgeReport> reports_of(const std::map<int, EdgeSums>& sums) {
     reports.push_back({edge, sum});
   }
   return reports;
-}
-
-/// Deals the records out to batches of at most `rows_max`.
-std::deque<BatchPtr> split(BatchPtr batch, std::size_t rows_max) {
-  std::deque<BatchPtr> pieces;
-  if (batch->size() <= rows_max) {
-    pieces.push_back(std::move(batch));
-    return pieces;
-  }
-  const TypeOps& type = batch->type();
-  for (std::size_t row = 0; row < batch->size(); ++row) {
-    if (pieces.empty() || pieces.back()->full()) {
-      pieces.push_back(Batch::make(type, std::min(rows_max, batch->size() - row)));
-      pieces.back()->set_keyed(batch->is_keyed());
-    }
-    Batch& to = *pieces.back();
-    const std::size_t at = to.size();
-    type.relocate(to.record_at(at), batch->record_at(row));
-    to.timestamps()[at] = batch->timestamps()[row];
-    to.key_hashes()[at] = batch->key_hashes()[row];
-    to.set_size(at + 1);
-  }
-  batch->set_size(0);  // the records live in the pieces now
-  return pieces;
 }
 
 }  // namespace
@@ -150,7 +128,7 @@ void InputGate::hand_out(BatchPtr batch, int operator_input, std::optional<std::
                          std::size_t rows_max) {
   pieces_.operator_input = operator_input;
   pieces_.input = input;
-  pieces_.left = split(std::move(batch), rows_max);
+  pieces_.left = split_batch(std::move(batch), rows_max);
   push_piece();
 }
 
@@ -307,6 +285,12 @@ void InputGate::abort_checkpoint(CheckpointId checkpoint) {
   act_on(aligner_.abort(checkpoint));
   if (log_.has_value() && log_->checkpoint == checkpoint) {
     log_.reset();
+  }
+}
+
+void InputGate::set_rows_queued_max(std::size_t rows) {
+  for (const Input& input : inputs_) {
+    input.channel->set_rows_max(std::max<std::size_t>(1, rows / inputs_.size()));
   }
 }
 

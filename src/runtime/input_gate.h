@@ -57,6 +57,9 @@ class InputGate {
   /// The log of an overtaken checkpoint, once it is complete.
   std::optional<Log> take_log();
 
+  /// How many records may be queued in all channels together.
+  void set_rows_queued_max(std::size_t rows);
+
   /// The coordinator gave the checkpoint up.
   void abort_checkpoint(CheckpointId checkpoint);
 

@@ -12,7 +12,7 @@ namespace weir::runtime {
 class RowBudget {
  public:
   /// Wanted duration of a call.
-  static constexpr std::int64_t kTargetNs = 2'000'000;
+  static constexpr std::int64_t kTargetNs = 1'000'000;
 
   std::size_t rows_max() const {
     return ns_per_row_ * 1024 <= kTargetNs

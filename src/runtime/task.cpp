@@ -138,6 +138,10 @@ void Task::fail(const Error& error) {
 
 bool Task::run_once() {
   now_ns_ = environment_.clock->monotonic_ns();
+  if (gate_.has_value() && input_rate_.on_step(now_ns_, std::exchange(rows_taken_, 0),
+                                               std::exchange(was_starved_, false))) {
+    gate_->set_rows_queued_max(input_rate_.rows_queued_max());
+  }
   bool did_something = handle_mail();
   did_something |= advance_snapshots();
   drain_overflows();
@@ -416,15 +420,17 @@ bool Task::read_source() {
 
 bool Task::read_gate() {
   bool did_something = false;
+  is_step_used_up_ = false;
   for (int i = 0; i < kEventsPerStep; ++i) {
     std::optional<InputGate::Event> event = gate_->next(row_budget_.rows_max());
     if (!event.has_value()) {
+      was_starved_ = !did_something;
       break;
     }
     did_something = true;
     on_event(std::move(*event));
-    if (has_barrier() || chain_->is_busy() || phase_ != Phase::kRunning || chain_->is_blocked() ||
-        !chain_->status().ok()) {
+    if (is_step_used_up_ || has_barrier() || chain_->is_busy() || phase_ != Phase::kRunning ||
+        chain_->is_blocked() || !chain_->status().ok()) {
       break;
     }
   }
@@ -438,7 +444,10 @@ void Task::on_event(InputGate::Event event) {
       const std::size_t rows = event.batch->size();
       const std::int64_t started_ns = environment_.clock->monotonic_ns();
       chain_->process_batch(std::move(event.batch), event.operator_input);
-      row_budget_.on_processed(rows, environment_.clock->monotonic_ns() - started_ns);
+      const std::int64_t ended_ns = environment_.clock->monotonic_ns();
+      row_budget_.on_processed(rows, ended_ns - started_ns);
+      rows_taken_ += rows;
+      is_step_used_up_ = ended_ns - now_ns_ >= RowBudget::kTargetNs;
       break;
     }
     case Kind::kWatermark:

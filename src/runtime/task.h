@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/input_gate.h"
+#include "runtime/input_rate.h"
 #include "runtime/operator_chain.h"
 #include "runtime/pending_snapshot.h"
 #include "runtime/row_budget.h"
@@ -106,6 +107,10 @@ class Task {
   std::deque<std::unique_ptr<PendingSnapshot>> snapshots_;
 
   RowBudget row_budget_;
+  InputRate input_rate_;
+  std::size_t rows_taken_ = 0;  ///< in this step
+  bool is_step_used_up_ = false;
+  bool was_starved_ = false;  ///< the last step found no input
   std::int64_t now_ns_ = 0;
   std::int64_t next_watermark_ns_ = 0;
   std::int64_t last_flush_ns_ = 0;
