@@ -33,6 +33,10 @@ class Target {
     std::sort(sorted.begin(), sorted.end());
     return sorted;
   }
+  std::vector<T> rows_in_commit_order() const {
+    const std::lock_guard lock(mutex_);
+    return rows_;
+  }
   std::size_t commits() const {
     const std::lock_guard lock(mutex_);
     return committed_.size();

@@ -1,4 +1,4 @@
-#include <random>
+#include <set>
 #include <thread>
 
 #include "checkpoint/store.h"
@@ -145,6 +145,104 @@ TEST_F(UnalignedTest, WindowsAndTheirWatermarksAreTheSameAsAligned) {
   expect_state(result, JobState::kFinished);
   EXPECT_EQ(result.value().restarts, 3);
   EXPECT_EQ(sums_->rows(), expected_sums(source_, 100, 50));
+}
+
+/// A sink in a task of its own: records that a barrier overtook were queued ahead of it, and are
+/// written into the epoch behind it, in the run and in every restore.
+TEST_F(UnalignedTest, ATwoPhaseSinkSeesItsEpochsInOrder) {
+  const Configuration settings = unaligned(2);
+  const Bomb bomb = Bomb::throwing(2'500, 3);
+  Environment environment(settings);
+  DataStream<Counted> slow = events(environment)
+                                 .key_by(&Event::key)
+                                 .process(CountPerKey())
+                                 .uid("count")
+                                 .rebalance()
+                                 .map([bomb](const Counted& counted) {
+                                   std::this_thread::sleep_for(std::chrono::microseconds(20));
+                                   (void)bomb(Event{counted.count * 10 + counted.key, 0, 0});
+                                   return counted;
+                                 });
+  slow.uid("slow").set_parallelism(1);
+  slow.sink_to(std::make_shared<MemorySink<Counted>>(counts_)).uid("counts").set_parallelism(1);
+  const auto result = environment.execute("recovery");
+  expect_state(result, JobState::kFinished);
+  EXPECT_EQ(result.value().restarts, 3);
+  EXPECT_GT(most_under_way(), 50U);
+  EXPECT_GT(counts_->commits(), 5U);
+  std::map<std::int64_t, std::int64_t> count_of_key;
+  for (const Counted& row : counts_->rows_in_commit_order()) {
+    ASSERT_EQ(row.count, ++count_of_key[row.key]) << "key " << row.key;
+  }
+  EXPECT_EQ(counts_->rows(), expected_counts(source_));
+}
+
+/// The documented fallback: pointwise and broadcast edges align, and so does every other input of
+/// the operator behind them.
+TEST_F(UnalignedTest, PointwiseAndBroadcastEdgesAlign) {
+  source_.count = 2'000;
+  Environment environment(unaligned(2));
+  DataStream<Event> all = events(environment);
+  const auto slowly = [](const Event& event) {
+    std::this_thread::sleep_for(std::chrono::microseconds(20));
+    return event;
+  };
+  DataStream<Event> everywhere = all.broadcast().map(slowly);
+  everywhere.uid("everywhere");
+  DataStream<Event> pointwise = all.rescale().map(slowly);
+  pointwise.uid("pointwise");
+  DataStream<Event> both = all.rebalance().union_with(all.broadcast()).map(slowly);
+  both.uid("both");
+  const auto count = [&](DataStream<Event> stream, const std::string& name,
+                         const std::shared_ptr<Target<Counted>>& target) {
+    DataStream<Counted> counts = stream.key_by(&Event::key).process(CountPerKey());
+    counts.uid(name);
+    counts.sink_to(std::make_shared<MemorySink<Counted>>(target)).uid(name + "-out");
+  };
+  const auto of_broadcast = std::make_shared<Target<Counted>>();
+  const auto of_both = std::make_shared<Target<Counted>>();
+  count(everywhere, "count-everywhere", of_broadcast);
+  count(pointwise, "count-pointwise", counts_);
+  count(both, "count-both", of_both);
+  expect_state(environment.execute("recovery"), JobState::kFinished);
+  EXPECT_EQ(counts_->rows(), expected_counts(source_));
+  EXPECT_EQ(of_broadcast->rows().size(), 2U * 2'000U);
+  EXPECT_EQ(of_both->rows().size(), 3U * 2'000U);
+  std::set<std::string> edges;
+  for (const checkpoint::Manifest& manifest : manifests()) {
+    for (const checkpoint::InFlightSnapshot& item : manifest.in_flight) {
+      edges.insert(item.edge);
+    }
+  }
+  EXPECT_EQ(edges, (std::set<std::string>{"everywhere -> count-everywhere",
+                                          "pointwise -> count-pointwise", "both -> count-both"}));
+}
+
+TEST_F(UnalignedTest, AnExchangeThatIsGoneIsRefusedWithTheMend) {
+  source_.count = 3'000;
+  expect_state(run_slow(unaligned(2), dud(), std::chrono::microseconds(60)), JobState::kFinished);
+  std::vector<checkpoint::Manifest> all = manifests();
+  const auto chosen = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return records_under_way(a) < records_under_way(b);
+  });
+  ASSERT_GT(records_under_way(*chosen), 50U);
+  Configuration settings = unaligned(2);
+  settings.set(options::kJobId, "changed");
+  settings.set(options::kRecoveryPath,
+               directory_ + "/" + chosen->job_id + "/chk-" + std::to_string(chosen->checkpoint));
+  Environment environment(settings);
+  events(environment)  // without the rebalance: the exchange is gone
+      .map(dud())
+      .uid("bomb")
+      .key_by(&Event::key)
+      .process(CountPerKey())
+      .uid("count")
+      .sink_to(std::make_shared<MemorySink<Counted>>(counts_))
+      .uid("counts");
+  const auto result = environment.execute("recovery");
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.error().message, ::testing::AllOf(::testing::HasSubstr("events -> bomb"),
+                                                       ::testing::HasSubstr("take a savepoint")));
 }
 
 /// Every checkpoint of a run with records under way, restored at every parallelism: G2, G4, N9.
