@@ -89,7 +89,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     -Wno-stringop-overread -Wno-free-nonheap-object -Wno-dangling-pointer)
 else()
   # Clang blames users of std::stable_sort for what libstdc++ 12 deprecated inside it.
-  target_compile_options(weir_warnings INTERFACE -Wno-deprecated-declarations)
+  target_compile_options(weir_warnings INTERFACE -Wno-deprecated-declarations -Wno-gnu-statement-expression-from-macro-expansion)
 endif()
 if(WEIR_WERROR)
   target_compile_options(weir_warnings INTERFACE -Werror)
