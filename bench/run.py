@@ -238,6 +238,47 @@ def memory(bench):
                   per_key <= 60)
 
 
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def checkpoint_times(bench):
+    """Duration of checkpoints, from trigger to published manifest. The first ones, while the job
+    fills its queues, do not count."""
+    directory = bench.scratch / "checkpoint-times"
+
+    def durations(variant, graph, count, settings):
+        shutil.rmtree(directory, ignore_errors=True)
+        command = ["bench_checkpoint_times", "--graph", graph, "--checkpoints", count]
+        for setting in [*settings, f"execution.checkpointing.dir={directory}"]:
+            command += ["-D", setting]
+        result = bench.run("checkpoints", variant, command)
+        skipped = count // 5
+        return result["durations_ms"][skipped:], result["sizes_bytes"][skipped:]
+
+    interval = "execution.checkpointing.interval="
+    few = 10 if bench.quick else 60
+    for variant, settings, p50_max, p99_max in (
+            ("unaligned", ["execution.checkpointing.unaligned.enabled=true"], 10, 25),
+            ("aligned", [], None, None)):
+        times, sizes = durations(variant, "backpressure", few, [interval + "200ms", *settings])
+        p50, p99 = statistics.median(times), percentile(times, 0.99)
+        text = f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, {statistics.median(sizes) / 1e6:.1f} MB"
+        if p50_max is None:
+            bench.add(f"checkpoint at full back-pressure, {variant}", text)
+        else:
+            bench.add(f"checkpoint at full back-pressure, {variant}", text,
+                      f"p50 <= {p50_max}, p99 <= {p99_max} ms", p50 <= p50_max and p99 <= p99_max)
+    for label, count in (("100 ms", 5 * few), ("10 ms", 10 * few)):
+        times, _ = durations(f"every {label}", "small", count,
+                             [interval + label.replace(" ", ""),
+                              "execution.checkpointing.min-pause=0 ms"])
+        p50, p99 = statistics.median(times), percentile(times, 0.99)
+        bench.add(f"checkpoint of 20 K keys every {label}", f"p50 {p50:.0f} ms, p99 {p99:.0f} ms",
+                  "p99 <= 30 ms", p99 <= 30)
+
+
 def kafka(bench):
     """Kafka to Kafka exactly once (transactions, 1 s checkpoints) against librdkafka alone: a bare
     consume-and-produce loop, and one with a transaction per second. One broker, 4 partitions."""
@@ -316,6 +357,7 @@ BENCHMARKS = {
     "window-10m-spread": lambda bench: spread(bench, "10M", 10_000_000, 40_000_000, 160_000_000),
     "cold-start": cold_start,
     "memory": memory,
+    "checkpoints": checkpoint_times,
     "kafka": kafka,
 }
 
