@@ -132,7 +132,7 @@ class Describer {
   /// Returns the entries of the file.
   Result<std::uint64_t> add_file(const checkpoint::StateHandle& handle, States& states,
                                  std::map<int, state::KeyGroupSize>& groups) const {
-    if (handle.kind != "heap") {
+    if (!checkpoint::is_state_file(handle)) {
       return std::uint64_t{0};
     }
     const std::string path = join_path(snapshot_.location.root, handle.file.path);

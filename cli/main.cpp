@@ -1,9 +1,11 @@
+#include <chrono>
 #include <exception>
 #include <string>
 
 #include <CLI/CLI.hpp>
 
 #include "checkpoint_commands.h"
+#include "job_commands.h"
 #include "output.h"
 
 namespace weir::cli {
@@ -15,6 +17,8 @@ struct Words {
   std::string second;
   bool is_json = false;
   bool has_key_groups = false;
+  bool is_drain = false;
+  int timeout_s = 0;
   int status = kExitOk;
 };
 
@@ -22,6 +26,27 @@ CLI::App* add_command(CLI::App& group, Words& words, const std::string& name,
                       const std::string& description) {
   CLI::App* command = group.add_subcommand(name, description);
   command->add_flag("--json", words.is_json, "Print one JSON document instead of tables");
+  return command;
+}
+
+using Run = int (*)(const JobCommand& command);
+
+/// A command that talks to a running job.
+CLI::App* add_job_command(CLI::App& group, Words& words, const std::string& name,
+                          const std::string& description, Run run) {
+  CLI::App* command = add_command(group, words, name, description);
+  command
+      ->add_option("JOB", words.first,
+                   "The job's checkpoint directory, its job id, or its control socket")
+      ->required();
+  command->add_option("--timeout", words.timeout_s, "Seconds to wait for the job's answer")
+      ->check(CLI::Range(1, 86'400));
+  command->callback([&words, run] {
+    constexpr int timeout_s_default = 600;
+    JobCommand job{words.first, words.second, words.is_drain, words.is_json, {}};
+    job.timeout = std::chrono::seconds(words.timeout_s > 0 ? words.timeout_s : timeout_s_default);
+    words.status = run(job);
+  });
   return command;
 }
 
@@ -54,9 +79,40 @@ void add_checkpoint_commands(CLI::App& app, Words& words) {
   diff->callback(
       [&words] { words.status = diff_snapshots(words.first, words.second, words.is_json); });
 
+  add_job_command(*group, words, "trigger", "Take a checkpoint of a running job now",
+                  trigger_checkpoint);
+
   CLI::App* du = add_command(*group, words, "du", "What takes how much space");
   du->add_option("DIR", words.first, directory)->required();
   du->callback([&words] { words.status = measure_storage(words.first, words.is_json); });
+}
+
+void add_savepoint_commands(CLI::App& app, Words& words) {
+  CLI::App* group = app.add_subcommand("savepoint", "Take savepoints of running jobs, delete them");
+  group->require_subcommand(1);
+  const std::string directory =
+      "Where the savepoint's directory is made; default: execution.checkpointing.savepoint-dir";
+  CLI::App* trigger = add_job_command(*group, words, "trigger",
+                                      "Take a savepoint and print its path", trigger_savepoint);
+  trigger->add_option("DIR", words.second, directory);
+  CLI::App* stop =
+      add_job_command(*group, words, "stop", "Stop the job with a savepoint and print its path",
+                      stop_with_savepoint);
+  stop->add_option("DIR", words.second, directory);
+  stop->add_flag("--drain", words.is_drain,
+                 "End the input for good first: windows and timers fire");
+  CLI::App* dispose = add_command(*group, words, "dispose", "Delete a savepoint");
+  dispose->add_option("PATH", words.first, "The savepoint's directory, or its _metadata file")
+      ->required();
+  dispose->callback([&words] { words.status = dispose_savepoint_at(words.first, words.is_json); });
+}
+
+void add_job_commands(CLI::App& app, Words& words) {
+  CLI::App* group = app.add_subcommand("job", "Look at a running job, or end it");
+  group->require_subcommand(1);
+  add_job_command(*group, words, "status", "How the job is", show_job_status);
+  add_job_command(*group, words, "cancel", "End the job at once, without a further checkpoint",
+                  cancel_job);
 }
 
 int run(int argc, char** argv) {
@@ -65,6 +121,8 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "weir " WEIR_VERSION);
   app.require_subcommand(1);
   add_checkpoint_commands(app, words);
+  add_savepoint_commands(app, words);
+  add_job_commands(app, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

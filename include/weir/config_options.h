@@ -316,6 +316,11 @@ inline constexpr ConfigOption<std::string> kJobId{
     "Stable identity of the job: names its checkpoints and proves its commits. Up to 64 letters, "
     "digits, '.', '_' and '-'. Default: derived from pipeline.name.",
     detail::job_id};
+inline constexpr ConfigOption<std::string> kControlSocket{
+    "weir.control.socket", "",
+    "Unix socket by which the weir tool talks to the job, at most 107 bytes; off = none. Default: "
+    "control.sock in the job's checkpoint directory, none without checkpoints.",
+    detail::not_empty};
 inline constexpr ConfigOption<std::int64_t> kIncarnation{
     "weir.incarnation", "0", "Raised when a job starts anew from a snapshot that the user chose.",
     detail::number_in<0, detail::kNoLimit, std::int64_t>};

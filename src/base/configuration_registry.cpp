@@ -84,7 +84,7 @@ const std::vector<OptionInfo>& all_options() {
       kHeartbeatInterval, kHeartbeatTimeout, kHeartbeatRpcFailures, kCommitterRetries, kParallelism,
       kMaxParallelism, kPipelineName, kAutoGenerateUids, kAutoWatermarkInterval,
       kSourcesPauseUntilFirstCheckpoint, kBufferTimeout, kStateBackend, kRestAsyncStoreDuration,
-      kWorkers, kIoThreads, kJobId, kIncarnation>();
+      kWorkers, kIoThreads, kJobId, kControlSocket, kIncarnation>();
   return list;
 }
 

@@ -120,6 +120,10 @@ Error not_a_snapshot(FileSystem& files, const std::string& path) {
 
 }  // namespace
 
+bool is_state_file(const StateHandle& handle) {
+  return handle.kind == "heap" || handle.kind == "canonical";
+}
+
 Result<bool> is_job_directory(FileSystem& files, const std::string& directory) {
   WEIR_ASSIGN(const auto entries, files.list(directory));
   return std::any_of(entries.begin(), entries.end(), [](const DirectoryEntry& entry) {

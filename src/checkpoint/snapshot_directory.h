@@ -59,6 +59,9 @@ struct SnapshotListing {
 /// savepoint. kNotFound when there is no such directory.
 Result<SnapshotListing> list_snapshots(FileSystem& files, const std::string& directory);
 
+/// True for keyed state in the form of docs/formats/state-file.md: "heap" or "canonical".
+bool is_state_file(const StateHandle& handle);
+
 /// True when `directory` has what CheckpointStore leaves in a job's directory.
 Result<bool> is_job_directory(FileSystem& files, const std::string& directory);
 

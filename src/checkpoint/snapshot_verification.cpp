@@ -66,7 +66,7 @@ class Verifier {
     for (const OperatorSnapshot& op : manifest.operators) {
       for (const SubtaskSnapshot& subtask : op.subtasks) {
         for (const StateHandle& handle : subtask.files) {
-          if (handle.kind == "heap") {
+          if (is_state_file(handle)) {
             claims[handle.file.path] = {&op, &handle};
           }
         }

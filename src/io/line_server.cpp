@@ -137,11 +137,11 @@ void LineServer::run() {
   while (::read(wake_, &stop, sizeof stop) < 0) {
     serve(is_owing() ? options_.tick : DurationMs(-1));
     if (is_owing()) {
-      handler_->on_tick();
+      handler_->on_tick(*this);
     }
     close_finished();
   }
-  handler_->on_tick();
+  handler_->on_tick(*this);
   const auto deadline = std::chrono::steady_clock::now() + patience_;
   const auto is_waiting = [this] {
     for (const auto& [id, client] : clients_) {
@@ -235,7 +235,7 @@ void LineServer::take_lines(LineClientId id, Client& client) {
   for (std::size_t end = 0; (end = client.received.find('\n', begin)) != std::string::npos;
        begin = end + 1) {
     ++client.owed;
-    handler_->on_line(id, std::string_view(client.received).substr(begin, end - begin));
+    handler_->on_line(*this, id, std::string_view(client.received).substr(begin, end - begin));
     if (client.is_doomed) {
       client.received.clear();
       return;
@@ -245,7 +245,7 @@ void LineServer::take_lines(LineClientId id, Client& client) {
   if (client.received.size() > options_.line_bytes_max) {
     // The handler says why; then the connection is closed.
     ++client.owed;
-    handler_->on_line(id, client.received);
+    handler_->on_line(*this, id, client.received);
     client.received.clear();
     client.is_input_closed = true;
   }

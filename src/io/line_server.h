@@ -15,17 +15,19 @@ namespace weir {
 
 using LineClientId = std::uint64_t;
 
+class LineServer;
+
 /// Answers the lines that clients of a LineServer send. Called on the server's thread only, so it
 /// must not block.
 class LineHandler {
  public:
   virtual ~LineHandler() = default;
   /// Every line gets exactly one answer, by LineServer::answer, now or in a later on_tick().
-  virtual void on_line(LineClientId client, std::string_view line) = 0;
+  virtual void on_line(LineServer& server, LineClientId client, std::string_view line) = 0;
   /// The client is gone; answers to it are dropped.
   virtual void on_gone(LineClientId client) = 0;
   /// Called about every tick_ms while answers are owed, and a last time in stop().
-  virtual void on_tick() = 0;
+  virtual void on_tick(LineServer& server) = 0;
 };
 
 struct LineServerOptions {

@@ -27,26 +27,25 @@ constexpr DurationMs kPatience{30'000};
 /// Answers "echo <line>" at once; "later ..." once release() was called; "flood" with a megabyte.
 class Echo final : public LineHandler {
  public:
-  void on_line(LineClientId client, std::string_view line) override {
+  void on_line(LineServer& server, LineClientId client, std::string_view line) override {
     ++lines;
     if (line.starts_with("later")) {
       later_.emplace_back(client, std::string(line));
     } else if (line == "flood") {
-      server->answer(client, std::string(1 << 20, 'x').substr(0, (1 << 20) - 2));
+      server.answer(client, std::string(1 << 20, 'x').substr(0, (1 << 20) - 2));
     } else {
-      server->answer(client, "echo " + std::string(line.substr(0, 20)));
+      server.answer(client, "echo " + std::string(line.substr(0, 20)));
     }
   }
   void on_gone(LineClientId /*client*/) override { ++gone; }
-  void on_tick() override {
+  void on_tick(LineServer& server) override {
     if (is_released.load()) {
       for (const auto& [client, line] : std::exchange(later_, {})) {
-        server->answer(client, "at last " + line);
+        server.answer(client, "at last " + line);
       }
     }
   }
 
-  LineServer* server = nullptr;
   std::atomic<int> lines{0};
   std::atomic<int> gone{0};
   std::atomic<bool> is_released{false};
@@ -72,7 +71,6 @@ class LineServerTest : public ::testing::Test {
     auto server = LineServer::start(options, echo_);
     ASSERT_TRUE(server.ok()) << server.error().message;
     server_ = std::move(server).value();
-    echo_->server = server_.get();
   }
   std::unique_ptr<LineClient> connect() {
     auto client = LineClient::connect(path_);

@@ -11,19 +11,6 @@
 namespace weir::runtime {
 namespace {
 
-/// The checkpoint directory's name for a pipeline: its id where that is one already.
-std::string job_id_of(const std::string& pipeline_id) {
-  if (checkpoint::is_job_id(pipeline_id)) {
-    return pipeline_id;
-  }
-  std::string id;
-  for (const char salt : {'a', 'b', 'c', 'd'}) {
-    const std::string salted = pipeline_id + salt;
-    id += fmt::format("{:08x}", hash_key_bytes(salted.data(), salted.size()));
-  }
-  return id;
-}
-
 Status read_checkpoint_options(const Configuration& configuration, JobOptions& job) {
   using namespace options;
   const auto directory = configuration.find(kCheckpointDir);
@@ -58,12 +45,25 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
 
 }  // namespace
 
+std::string job_id_of(const std::string& pipeline_id) {
+  if (checkpoint::is_job_id(pipeline_id)) {
+    return pipeline_id;
+  }
+  std::string id;
+  for (const char salt : {'a', 'b', 'c', 'd'}) {
+    const std::string salted = pipeline_id + salt;
+    id += fmt::format("{:08x}", hash_key_bytes(salted.data(), salted.size()));
+  }
+  return id;
+}
+
 Result<JobOptions> job_options_of(const Configuration& configuration, const std::string& job_name) {
   using namespace options;
   JobOptions job;
   job.job_name = configuration.find(kPipelineName).value_or(job_name);
   job.pipeline_id = configuration.find(kJobId).value_or(job.job_name);
   job.job_id = job_id_of(job.pipeline_id);
+  job.control_socket = configuration.find(kControlSocket).value_or("");
   job.incarnation = configuration.get(kIncarnation);
   const int workers = configuration.get(kWorkers);
   job.workers =

@@ -20,6 +20,7 @@ struct JobOptions {
   std::string pipeline_id;
   std::string job_id;  ///< 32 hexadecimal digits
   std::int64_t incarnation = 0;
+  std::string control_socket;  ///< path, "off", or empty for the default place
   int workers = 1;
   int io_threads = 4;
   DurationMs auto_watermark_interval{200};
@@ -43,6 +44,10 @@ struct JobOptions {
   /// Where checkpoints are written; null = the machine's own file system. Outlives the job.
   FileSystem* files = nullptr;
 };
+
+/// The job id, and so the checkpoint directory's name, of a pipeline: its own id where that is 32
+/// hexadecimal digits already.
+std::string job_id_of(const std::string& pipeline_id);
 
 /// Reads the settings. REQUIRES: validate(configuration).ok().
 Result<JobOptions> job_options_of(const Configuration& configuration, const std::string& job_name);

@@ -66,13 +66,20 @@ Result<JobResult> JobRunner::run() {
     report(result.value().state == JobState::kFinished ? JobPhase::kFinished : JobPhase::kSuspended,
            nullptr);
   }
+  if (control_server_ != nullptr) {
+    control_server_->withdraw();
+  }
   store_.reset();  // whoever is told of the end may start the job again
   control_->finish(result);
+  if (control_server_ != nullptr) {
+    control_server_->finish(result);
+  }
   return result;
 }
 
 Result<JobResult> JobRunner::run_to_end() {
   WEIR_TRY(open_store());
+  WEIR_TRY(open_control_socket());
   WEIR_TRY(preflight());
   while (true) {
     Result<JobAttempt::Outcome> outcome = run_attempt();
@@ -115,6 +122,32 @@ Status JobRunner::open_store() {
     files_ = own_files_.get();
   }
   WEIR_ASSIGN(store_, checkpoint::CheckpointStore::open(*files_, system_clock(), options_.store));
+  return {};
+}
+
+Status JobRunner::open_control_socket() {
+  const std::string& wanted = options_.control_socket;
+  // The default place is in the checkpoint directory, if that is one of this machine.
+  const bool has_default = store_ != nullptr && options_.files == nullptr;
+  if (wanted == "off" || (wanted.empty() && !has_default)) {
+    return {};
+  }
+  ControlServerOptions server;
+  server.job_id = options_.job_id;
+  server.socket =
+      wanted.empty() ? "" : std::filesystem::absolute(wanted).lexically_normal().string();
+  if (has_default) {
+    server.job_directory = std::filesystem::absolute(store_->root()).lexically_normal().string();
+  }
+  auto started = ControlServer::start(std::move(server), control_);
+  if (started.ok()) {
+    control_server_ = std::move(started).value();
+    return {};
+  }
+  if (!wanted.empty()) {
+    return started.error().with_context("weir.control.socket");
+  }
+  log().warn("the job has no control socket: {}", started.error().message);
   return {};
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 
+#include "runtime/control_server.h"
 #include "runtime/execution_plan.h"
 #include "runtime/job_attempt.h"
 #include "runtime/job_control.h"
@@ -26,6 +27,7 @@ class JobRunner {
   Result<JobResult> run_to_end();
   Status preflight();
   Status open_store();
+  Status open_control_socket();
   Result<std::optional<RestorePoint>> find_restore_point();
   Status check_restore(const checkpoint::Manifest& manifest);
   Result<JobAttempt::Outcome> run_attempt();
@@ -43,6 +45,7 @@ class JobRunner {
   std::unique_ptr<FileSystem> own_files_;
   FileSystem* files_ = nullptr;
   std::unique_ptr<checkpoint::CheckpointStore> store_;
+  std::unique_ptr<ControlServer> control_server_;
   JobStatus status_;
   /// Checkpoints of the attempts before the present one.
   std::int64_t completed_before_ = 0;
