@@ -134,8 +134,8 @@ positions
 
 edges
  EDGE RECORDS OF THE ATTEMPT
- events -> count #0 1000
- events -> sums #1 1000
+ events -> count 1000
+ events -> sums 1000
 )") << run.out;
 }
 

@@ -12,8 +12,11 @@ class DamageTest : public ToolTest {
  protected:
   void SetUp() override {
     ToolTest::SetUp();
+    snapshot_ = ToolTest::middle();
     ASSERT_EQ(run_tool({"checkpoint", "verify", middle()}).status, 0);
   }
+  /// Stays the same whatever happens to its manifest.
+  const std::string& middle() const { return snapshot_; }
   checkpoint::Manifest manifest() const {
     return checkpoint::decode_manifest(read_file(middle() + "/_metadata")).value();
   }
@@ -65,6 +68,8 @@ class DamageTest : public ToolTest {
   }
   static std::string cut(std::string bytes) { return bytes.substr(0, bytes.size() / 2); }
   static std::string lengthen(std::string bytes) { return bytes + "x"; }
+
+  std::string snapshot_;
 };
 
 TEST_F(DamageTest, AFlippedBitOfTheManifestIsNamedWithItsPlace) {
