@@ -78,6 +78,10 @@ class Describer {
     for (const checkpoint::EdgeSnapshot& edge : manifest.edges) {
       json["edges"].push_back({{"name", edge.name}, {"records", edge.sender_count}});
     }
+    json["in_flight"] = Json::array();
+    for (const checkpoint::InFlightSnapshot& item : manifest.in_flight) {
+      json["in_flight"].push_back(describe(item));
+    }
     return json;
   }
 
@@ -200,6 +204,18 @@ class Describer {
             {"finished_readers", finished},
             {"enumerator_state_bytes", source.enumerator_state.size()},
             {"splits", std::move(splits)}};
+  }
+
+  static Json describe(const checkpoint::InFlightSnapshot& item) {
+    std::uint64_t records = 0;
+    for (const checkpoint::ChannelSnapshot& channel : item.channels) {
+      records += channel.record_count;
+    }
+    return {{"edge", item.edge},
+            {"subtask", item.subtask},
+            {"channels", item.channels.size()},
+            {"records", records},
+            {"file", item.file.path.empty() ? Json() : Json(item.file.path)}};
   }
 
   Json describe(const checkpoint::SinkSnapshot& sink) const {

@@ -174,13 +174,25 @@ std::string edges_text(const Json& edges) {
   return table.is_empty() ? "" : "\nedges\n" + table.to_string(2);
 }
 
+std::string in_flight_text(const Json& in_flight) {
+  Table table;
+  table.column("EDGE").column("TO SUBTASK", Align::kRight).column("CHANNELS", Align::kRight);
+  table.column("RECORDS", Align::kRight).column("FILE");
+  for (const Json& one : in_flight) {
+    table.row({text_at(one, "edge"), number_at(one, "subtask"), number_at(one, "channels"),
+               number_at(one, "records"), one.at("file").is_null() ? "-" : text_at(one, "file")});
+  }
+  return table.is_empty() ? "" : "\nin flight, overtaken by the barrier\n" + table.to_string(2);
+}
+
 }  // namespace
 
 std::string describe_text(const Json& snapshot) {
   const Json& operators = snapshot.at("operators");
   return head_text(snapshot) + operators_text(operators) + states_text(operators) +
          files_text(operators) + key_groups_text(operators) + sources_text(snapshot.at("sources")) +
-         sinks_text(snapshot.at("sinks")) + edges_text(snapshot.at("edges"));
+         sinks_text(snapshot.at("sinks")) + edges_text(snapshot.at("edges")) +
+         in_flight_text(snapshot.at("in_flight"));
 }
 
 }  // namespace weir::cli

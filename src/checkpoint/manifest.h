@@ -137,6 +137,10 @@ struct EdgeSnapshot {
   friend bool operator==(const EdgeSnapshot&, const EdgeSnapshot&) = default;
 };
 
+/// The block file of docs/formats/channel-log.md.
+inline constexpr std::string_view kChannelLogMagic = "weirchan";
+inline constexpr std::uint32_t kChannelLogVersion = 1;
+
 /// What was under way in one channel when a barrier overtook it.
 struct ChannelSnapshot {
   int sender = 0;                         ///< subtask

@@ -1,7 +1,10 @@
 #include "checkpoint/snapshot_verification.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
+#include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -48,11 +51,15 @@ class Verifier {
     }
     result_.manifest = std::move(manifest).value();
     const auto claims = claims_of(*result_.manifest);
+    const auto logs = channels_of(*result_.manifest);
     for (const FileReference& file : files_of(*result_.manifest)) {
       const auto claim = claims.find(file.path);
+      const auto log = logs.find(file.path);
       ++result_.files;
       if (claim != claims.end()) {
         check_state_file(file, claim->second);
+      } else if (log != logs.end()) {
+        check_channel_log(file, log->second);
       } else {
         check_bytes(file);
       }
@@ -73,6 +80,19 @@ class Verifier {
       }
     }
     return claims;
+  }
+
+  /// Where the channels of each channel log begin.
+  static std::map<std::string, std::set<std::uint64_t>> channels_of(const Manifest& manifest) {
+    std::map<std::string, std::set<std::uint64_t>> offsets;
+    for (const InFlightSnapshot& item : manifest.in_flight) {
+      for (const ChannelSnapshot& channel : item.channels) {
+        if (channel.element_count > 0) {
+          offsets[item.file.path].insert(channel.offset);
+        }
+      }
+    }
+    return offsets;
   }
 
   std::string path_of(const FileReference& file) const {
@@ -105,6 +125,35 @@ class Verifier {
                                 "has CRC32C " + std::to_string(found.value().crc32c) +
                                     ", the manifest says " + std::to_string(file.crc32c) +
                                     "; the file has no inner checksums to say where"});
+    }
+  }
+
+  /// Every block, and that the channels are the blocks. Records have a form of their own.
+  void check_channel_log(const FileReference& file, const std::set<std::uint64_t>& channels) {
+    const std::string path = path_of(file);
+    std::set<std::uint64_t> blocks;
+    const Status walked = walk_blocks(path, blocks);
+    if (!walked.ok()) {
+      add_fault(path, walked.error());
+      return;
+    }
+    if (blocks != channels) {
+      result_.faults.push_back({path, std::nullopt, "the manifest names other channels"});
+    }
+    check_bytes(file);
+  }
+
+  Status walk_blocks(const std::string& path, std::set<std::uint64_t>& offsets) const {
+    WEIR_ASSIGN(BlockFileReader reader,
+                BlockFileReader::open(files_, path, kChannelLogMagic, kChannelLogVersion));
+    std::uint64_t offset = state::kFileHeaderBytes;
+    for (;;) {
+      WEIR_ASSIGN(const std::optional<std::string_view> block, reader.next());
+      if (!block.has_value()) {
+        return {};
+      }
+      offsets.insert(offset);
+      offset += state::kBlockHeaderBytes + block->size();
     }
   }
 

@@ -7,9 +7,6 @@
 namespace weir::runtime {
 namespace {
 
-constexpr std::string_view kMagic = "weirchan";
-constexpr std::uint32_t kVersion = 1;
-
 bool is_logged(Element::Kind kind) {
   return kind == Element::Kind::kBatch || kind == Element::Kind::kWatermark ||
          kind == Element::Kind::kIdle || kind == Element::Kind::kActive;
@@ -89,7 +86,9 @@ Result<ChannelLog::Stored> ChannelLog::store(FileSystem& files, const std::strin
   if (size_bytes_ == 0) {
     return stored;
   }
-  WEIR_ASSIGN(BlockFileWriter file, BlockFileWriter::create(files, path, kMagic, kVersion));
+  WEIR_ASSIGN(BlockFileWriter file,
+              BlockFileWriter::create(files, path, checkpoint::kChannelLogMagic,
+                                      checkpoint::kChannelLogVersion));
   for (std::size_t i = 0; i < channels_.size(); ++i) {
     if (!channels_[i].bytes.empty()) {
       WEIR_ASSIGN(stored.channels[i].snapshot.offset, file.append(channels_[i].bytes));
@@ -108,7 +107,9 @@ Result<std::deque<Element>> read_channel_log(FileSystem& files, const std::strin
   if (channel.element_count == 0) {
     return elements;
   }
-  WEIR_ASSIGN(const BlockFileReader file, BlockFileReader::open(files, path, kMagic, kVersion));
+  WEIR_ASSIGN(const BlockFileReader file,
+              BlockFileReader::open(files, path, checkpoint::kChannelLogMagic,
+                                    checkpoint::kChannelLogVersion));
   WEIR_ASSIGN(const std::string bytes, file.read_at(channel.offset));
   Decoder in(bytes);
   std::uint64_t records = 0;

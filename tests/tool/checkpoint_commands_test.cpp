@@ -295,7 +295,8 @@ TEST_F(CheckpointCommands, JsonDocumentsHaveTheMembersOfTheirPage) {
             with(summary, {"manifest_bytes"}));
 
   const json described = ask({"describe", middle()});
-  EXPECT_EQ(members_of(described), with(summary, {"operators", "sources", "sinks", "edges"}));
+  EXPECT_EQ(members_of(described),
+            with(summary, {"operators", "sources", "sinks", "edges", "in_flight"}));
   EXPECT_EQ(members_of(by_uid(described.at("operators"), "count")),
             (Names{"uid", "name", "parallelism", "max_parallelism", "size_bytes", "states", "lists",
                    "subtasks"}));

@@ -68,6 +68,7 @@ class ToolTest : public recovery::RecoveryTest {
   std::string middle() const { return snapshot(published()[published().size() / 2]); }
   std::string last() const { return snapshot(published().back()); }
 
+ public:
   static std::string read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     std::stringstream bytes;
@@ -78,6 +79,7 @@ class ToolTest : public recovery::RecoveryTest {
     std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
   }
 
+ protected:
   std::string job_;  ///< directory of the job
 };
 
