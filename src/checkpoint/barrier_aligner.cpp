@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted_bug.h"
 #include "weir/check.h"
 
 namespace weir::checkpoint {
@@ -23,7 +24,7 @@ AlignerVerdict BarrierAligner::on_barrier(std::size_t input, CheckpointId checkp
   AlignerVerdict verdict;
   abort_overtaken(input, checkpoint, verdict);
   auto found = pending_.find(checkpoint);
-  const bool is_new = checkpoint > highest_seen_;
+  const bool is_new = checkpoint > highest_seen_ || (planted_bug("G1") && found == pending_.end());
   highest_seen_ = std::max(highest_seen_, checkpoint);
   if (is_new && is_cancelled(checkpoint)) {
     give_up(checkpoint, verdict);
@@ -190,7 +191,7 @@ std::vector<std::size_t> BarrierAligner::inputs_missing(CheckpointId checkpoint)
 void BarrierAligner::abort_overtaken(std::size_t input, CheckpointId checkpoint,
                                      AlignerVerdict& verdict) {
   for (auto at = pending_.begin(); at != pending_.end() && at->first < checkpoint;) {
-    if (at->second.has_barrier[input]) {
+    if (at->second.has_barrier[input] || planted_bug("G8")) {
       ++at;
     } else {
       // The snapshot of an overtaken one is taken already: it ends without its log.
@@ -210,7 +211,7 @@ void BarrierAligner::give_up(CheckpointId checkpoint, AlignerVerdict& verdict) {
 
 void BarrierAligner::complete_full(AlignerVerdict& verdict) {
   for (auto at = pending_.begin(); at != pending_.end();) {
-    if (at->second.count < ended_.size()) {
+    if (at->second.count + (planted_bug("N20") ? 1 : 0) < ended_.size()) {
       ++at;
       continue;
     }

@@ -4,6 +4,7 @@
 #include <limits>
 #include <tuple>
 
+#include "base/planted_bug.h"
 #include "weir/check.h"
 
 namespace weir::checkpoint {
@@ -60,13 +61,17 @@ void CommitLedger::add(std::vector<Committable> committables) {
 void CommitLedger::insert(Committable committable, bool is_restored) {
   const LaneKey key(committable.id.sink_uid, committable.id.subtask);
   Lane& lane = lanes_[key];
+  if (planted_bug("C14") && !lane.empty() &&
+      order_of(lane.back().committable.id) == order_of(committable.id)) {
+    return;
+  }
   Entry entry;
   entry.ticket = next_ticket_++;
   entry.is_restored = is_restored;
   entry.committable = std::move(committable);
   // Behind everything of the same or an earlier epoch: the order within an epoch is kept.
-  const auto at = std::upper_bound(
-      lane.begin(), lane.end(), entry, [](const Entry& a, const Entry& b) {
+  const auto at =
+      std::upper_bound(lane.begin(), lane.end(), entry, [](const Entry& a, const Entry& b) {
         return std::tuple(!a.is_restored, order_of(a.committable.id)) <
                std::tuple(!b.is_restored, order_of(b.committable.id));
       });
@@ -99,7 +104,9 @@ LedgerActions CommitLedger::on_result(CommitTicket ticket, const Result<CommitRe
   LedgerActions out;
   if (!result.ok()) {
     const Error& error = result.error();
-    if (is_transient(error.code)) {
+    if (is_transient(error.code) ? planted_bug("C13") : planted_bug("C17")) {
+      proved(lane, ticket, out);
+    } else if (is_transient(error.code)) {
       retry(*entry, error.message, is_unknown(error.code), now_ms, out);
     } else {
       stop(*entry, error.code, error.message, out);
@@ -135,7 +142,8 @@ bool CommitLedger::may_start(const LaneKey& lane, const Entry& entry) const {
   if (entry.is_restored) {
     return true;
   }
-  return entry.committable.id.checkpoint <= completed_ && is_restored_done(lane.first);
+  const bool is_complete = entry.committable.id.checkpoint <= completed_ || planted_bug("C16");
+  return is_complete && is_restored_done(lane.first);
 }
 
 void CommitLedger::start_due(TimestampMs now_ms, LedgerActions& out) {
@@ -185,8 +193,8 @@ void CommitLedger::retry(Entry& entry, const std::string& detail, bool is_unknow
   entry.was_unknown = entry.was_unknown || is_unknown_outcome;
   ++retries_;
   const std::int64_t delay_ms = backoff_ms(entry.tries);
-  const bool is_late = options_.deadline_ms >= 0 &&
-                       now_ms - entry.first_try_ms + delay_ms > options_.deadline_ms;
+  const bool is_late =
+      options_.deadline_ms >= 0 && now_ms - entry.first_try_ms + delay_ms > options_.deadline_ms;
   if (is_late) {
     stop(entry, entry.was_unknown ? ErrorCode::kUnknownOutcome : ErrorCode::kUnavailable,
          "not proved within " + std::to_string(options_.deadline_ms) + " ms and " +
@@ -202,10 +210,10 @@ void CommitLedger::stop(const Entry& entry, ErrorCode code, const std::string& d
   // One reason is enough; the others will show again after the restart.
   if (!is_stopped_) {
     is_stopped_ = true;
-    out.emplace_back(StopOnCommit{
-        code, "commit of " + describe(entry.committable) + " failed (" +
-                  std::string(error_code_name(code)) + "): " + detail +
-                  "; nothing was dropped, the checkpoint still holds it"});
+    out.emplace_back(
+        StopOnCommit{code, "commit of " + describe(entry.committable) + " failed (" +
+                               std::string(error_code_name(code)) + "): " + detail +
+                               "; nothing was dropped, the checkpoint still holds it"});
   }
 }
 
@@ -222,7 +230,8 @@ std::vector<Committable> CommitLedger::outstanding(CheckpointId checkpoint) cons
   std::vector<Committable> result;
   for (const auto& [key, lane] : lanes_) {
     for (const Entry& entry : lane) {
-      if (entry.committable.id.checkpoint <= checkpoint) {
+      if (planted_bug("C5") ? entry.committable.id.checkpoint == checkpoint
+                            : entry.committable.id.checkpoint <= checkpoint) {
         result.push_back(entry.committable);
       }
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "weir/check.h"
 
 namespace weir::checkpoint {
@@ -100,8 +101,8 @@ CoordinatorActions CheckpointCoordinator::on_decline(TaskId task, CheckpointId c
                                                      AttemptId attempt, AbortReason reason,
                                                      TimestampMs now_ms) {
   const auto found = pending_.find(checkpoint);
-  if (attempt != options_.attempt || found == pending_.end() ||
-      !found->second.missing.contains(task)) {
+  const bool is_of_another = attempt != options_.attempt && !planted_bug("M5");
+  if (is_of_another || found == pending_.end() || !found->second.missing.contains(task)) {
     return {};
   }
   CoordinatorActions out;
@@ -126,7 +127,8 @@ CoordinatorActions CheckpointCoordinator::on_task_end_of_data(TaskId task, Times
     tasks_at_end_.insert(task);
   }
   // With checkpointing off there is nobody to wait for.
-  if (!tasks_.empty() && tasks_at_end_.size() == tasks_.size()) {
+  const std::size_t needed = planted_bug("N14") ? 2 : tasks_.size();
+  if (!tasks_.empty() && tasks_at_end_.size() >= needed) {
     is_final_wanted_ = true;
   }
   return finish(now_ms, {});
@@ -168,7 +170,7 @@ CoordinatorActions CheckpointCoordinator::on_published(CheckpointId checkpoint,
   pause_until_ms_ = add_ms(now_ms, options_.min_pause_ms);
 
   CoordinatorActions out;
-  const bool is_recoverable = done.request.kind == SnapshotKind::kCheckpoint;
+  const bool is_recoverable = done.request.kind == SnapshotKind::kCheckpoint || planted_bug("F5");
   if (is_recoverable) {
     last_completed_ = checkpoint;
     last_completed_at_ms_ = now_ms;
@@ -177,7 +179,9 @@ CoordinatorActions CheckpointCoordinator::on_published(CheckpointId checkpoint,
   }
   if (is_recoverable || done.request.is_terminal) {
     subsume_below(checkpoint, now_ms, out);
-    out.emplace_back(NotifyComplete{checkpoint, done.request.is_terminal});
+    if (!planted_bug("N12") || !done.request.is_terminal) {
+      out.emplace_back(NotifyComplete{checkpoint, done.request.is_terminal});
+    }
   }
   if (done.request.request != 0) {
     out.emplace_back(RequestDone{done.request.request, checkpoint, std::nullopt});
@@ -231,8 +235,7 @@ CoordinatorActions CheckpointCoordinator::request_checkpoint(RequestId request,
   return finish(now_ms, std::move(out));
 }
 
-CoordinatorActions CheckpointCoordinator::request_savepoint(RequestId request,
-                                                            TimestampMs now_ms) {
+CoordinatorActions CheckpointCoordinator::request_savepoint(RequestId request, TimestampMs now_ms) {
   WEIR_CHECK(request != 0);
   CoordinatorActions out;
   // Beside aligned checkpoints a savepoint is forced. With unaligned ones it will have to wait.

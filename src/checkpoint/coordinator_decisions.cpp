@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "checkpoint/coordinator.h"
 #include "weir/check.h"
 
@@ -35,7 +36,7 @@ void CheckpointCoordinator::advance(TimestampMs now_ms, CoordinatorActions& out)
 void CheckpointCoordinator::expire(TimestampMs now_ms, CoordinatorActions& out) {
   std::vector<CheckpointId> expired;
   for (const auto& [checkpoint, pending] : pending_) {
-    if (pending.phase == Phase::kCollecting &&
+    if (pending.phase == Phase::kCollecting && !planted_bug("N24") &&
         now_ms >= add_ms(pending.started_ms, options_.timeout_ms)) {
       expired.push_back(checkpoint);
     }
@@ -118,7 +119,7 @@ void CheckpointCoordinator::start(const TriggerRequest& request, TimestampMs now
 
 /// One publication at a time, so that checkpoints complete with rising numbers.
 void CheckpointCoordinator::publish_next(CoordinatorActions& out) {
-  if (is_over_ || is_publishing()) {
+  if (is_over_ || (is_publishing() && !planted_bug("E1"))) {
     return;
   }
   for (auto& [checkpoint, pending] : pending_) {
@@ -162,7 +163,7 @@ void CheckpointCoordinator::abort(CheckpointId checkpoint, AbortReason reason, T
   const TriggerRequest request = found->second.request;
   pending_.erase(found);
   statistics_.number_of_failed_checkpoints += 1;
-  out.emplace_back(NotifyAborted{checkpoint, reason, request.is_terminal});
+  out.emplace_back(NotifyAborted{checkpoint, reason, request.is_terminal && !planted_bug("M2")});
   out.emplace_back(DiscardCheckpoint{checkpoint});
   if (request.request != 0) {
     out.emplace_back(RequestDone{request.request, checkpoint, reason});

@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "base/planted_bug.h"
 #include "io/file_system.h"
 #include "weir/check.h"
 
@@ -37,9 +38,9 @@ bool take(std::string_view& text, std::string_view prefix) {
 
 bool is_manifest(std::string_view path) {
   const auto checkpoint = checkpoint_of_path(path);
-  return checkpoint.has_value() &&
-         path == std::string(kCheckpointPrefix) + std::to_string(*checkpoint) +
-                     std::string(kManifestSuffix);
+  return checkpoint.has_value() && path == std::string(kCheckpointPrefix) +
+                                               std::to_string(*checkpoint) +
+                                               std::string(kManifestSuffix);
 }
 
 /// A left-over of FileSystem::publish: never part of anything.
@@ -138,6 +139,9 @@ GarbagePlan plan_garbage(const GarbageFacts& facts) {
         made_in->attempt <= facts.own_attempt) {
       return true;
     }
+    if (planted_bug("F1") && made_in.has_value() && !retained.contains(made_in->checkpoint)) {
+      return true;
+    }
     if (released.contains(file.path)) {
       return true;
     }
@@ -152,9 +156,9 @@ GarbagePlan plan_garbage(const GarbageFacts& facts) {
     }
     const auto origin = origin_of(file.path);
     // A file above the highest retained checkpoint may belong to one that is still under way.
-    return origin.has_value() &&
-           (origin->attempt < facts.own_attempt ||
-            (origin->attempt == facts.own_attempt && origin->checkpoint <= highest_retained));
+    return origin.has_value() && (origin->attempt < facts.own_attempt ||
+                                  (origin->attempt == facts.own_attempt &&
+                                   (origin->checkpoint <= highest_retained || planted_bug("F8"))));
   };
   std::set<std::string> stays;  // directories that do not become empty
   for (const StoredFile& file : facts.files) {

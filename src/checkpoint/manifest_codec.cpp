@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/crc32c.h"
+#include "base/planted_bug.h"
 #include "checkpoint/manifest.h"
 #include "checkpoint/manifest_json.h"
 
@@ -79,7 +80,7 @@ Result<Manifest> decode_manifest(std::string_view bytes) {
                    std::to_string(bytes.size() - kHeaderBytes));
   }
   const std::string_view body = bytes.substr(kHeaderBytes);
-  if (load<std::uint32_t>(bytes, kBodyCrcAt) != crc32c(body)) {
+  if (load<std::uint32_t>(bytes, kBodyCrcAt) != crc32c(body) && !planted_bug("E5")) {
     return corrupt("manifest has a wrong checksum of the body at byte " +
                    std::to_string(kHeaderBytes));
   }

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "weir/check.h"
 
 namespace weir::checkpoint {
@@ -92,7 +93,8 @@ std::vector<Items> split_state(const NamedState& state, const OperatorSnapshot& 
 
 std::vector<StateFileToRead> keyed_files_for(const OperatorSnapshot& snapshot, int subtask,
                                              int parallelism) {
-  const KeyGroupRange own = key_groups_of_subtask(subtask, snapshot.max_parallelism, parallelism);
+  const int groups = planted_bug("N13") ? 2 * parallelism : snapshot.max_parallelism;
+  const KeyGroupRange own = key_groups_of_subtask(subtask, groups, parallelism);
   std::vector<StateFileToRead> files;
   for (const SubtaskSnapshot* old : by_subtask(snapshot.subtasks)) {
     // What an old subtask did not own at the snapshot is left over in a shared file: not its own.
@@ -174,7 +176,7 @@ Result<std::vector<std::vector<ListState>>> redistribute_lists(const OperatorSna
       dealt = split_state(state, snapshot, parallelism, &start);
     } else {
       for (int i = 0; i < parallelism; ++i) {
-        dealt.push_back(state.redistribution == Redistribution::kUnion
+        dealt.push_back(state.redistribution == Redistribution::kUnion || planted_bug("H2")
                             ? all_items(state)
                             : broadcast_copy(state, i, is_unchanged));
       }
@@ -182,6 +184,9 @@ Result<std::vector<std::vector<ListState>>> redistribute_lists(const OperatorSna
     for (std::size_t i = 0; i < result.size(); ++i) {
       result[i].push_back({name, state.redistribution, std::move(dealt[i])});
     }
+  }
+  for (std::size_t i = 0; planted_bug("H5") && i < result.size(); ++i) {
+    std::swap(result[i].front().items, result[i].back().items);
   }
   return result;
 }
@@ -198,6 +203,9 @@ std::vector<std::vector<std::string>> split_items(
   Items all;
   for (const Items& items : items_by_subtask) {
     all.insert(all.end(), items.begin(), items.end());
+  }
+  if (planted_bug("H1") && !all.empty()) {
+    all.pop_back();
   }
   return deal(std::move(all), parallelism, start, next_start);
 }
@@ -218,6 +226,9 @@ Result<std::vector<std::vector<SourceSplit>>> redistribute_splits(const SourceSn
         unchanged[static_cast<std::size_t>(reader->subtask)].push_back(split);
       }
     }
+  }
+  if (planted_bug("H4") && !all.empty()) {
+    all.push_back(all.front());
   }
   return parallelism == snapshot.parallelism ? unchanged
                                              : deal(std::move(all), parallelism, 0, nullptr);
@@ -267,6 +278,9 @@ std::vector<Committable> restored_committables(const Manifest& manifest) {
   std::vector<Committable> all;
   for (const SinkSnapshot& sink : manifest.sinks) {
     all.insert(all.end(), sink.committables.begin(), sink.committables.end());
+  }
+  if (planted_bug("H6")) {
+    std::erase_if(all, [](const Committable& c) { return c.id.subtask > 0; });
   }
   const auto order = [](const Committable& c) {
     return std::tie(c.id.sink_uid, c.id.subtask, c.id.checkpoint, c.id.attempt);

@@ -71,13 +71,9 @@ Result<JobDirectory> read_job(FileSystem& files, const std::string& path) {
     if (!entry.is_directory || !checkpoint.has_value()) {
       continue;
     }
-    const auto manifest_bytes =
-        files.size_bytes(join_path(path, CheckpointStore::manifest_name_of(*checkpoint)));
-    if (!manifest_bytes.ok() && manifest_bytes.error().code != ErrorCode::kNotFound) {
-      return manifest_bytes.error();
-    }
-    // An empty manifest seals a number that an older attempt began and did not publish.
-    const bool is_published = manifest_bytes.ok() && manifest_bytes.value() > 0;
+    WEIR_ASSIGN(const bool is_published,
+                CheckpointStore::is_published(
+                    files, join_path(path, CheckpointStore::manifest_name_of(*checkpoint))));
     (is_published ? published : job.unpublished).push_back(*checkpoint);
   }
   std::sort(published.rbegin(), published.rend());

@@ -10,6 +10,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/planted_bug.h"
 #include "io/block_file.h"
 
 namespace weir::checkpoint {
@@ -21,6 +22,8 @@ constexpr std::string_view kAttempts = "attempts";
 constexpr std::string_view kShared = "shared";
 constexpr std::string_view kTaskOwned = "taskowned";
 constexpr std::string_view kManifestName = "_metadata";
+/// Shorter than any manifest, and not empty: what a damage cuts a manifest down to is no seal.
+constexpr std::string_view kSeal = "weir: number given up\n";
 constexpr std::size_t kHintBytesMax = 48;
 
 std::uint64_t random_start() {
@@ -148,11 +151,14 @@ Result<AttemptId> CheckpointStore::begin_attempt() {
 
 /// An older attempt looks at the attempts and publishes then; it may be paused in between. Numbers
 /// above the latest checkpoint that were begun and not published are therefore taken for good, by
-/// an empty manifest: publication is put-if-absent, so either that one is there, and this attempt
-/// restores it, or it never will be.
+/// a seal in place of the manifest: publication is put-if-absent, so either that one is there, and
+/// this attempt restores it, or it never will be.
 Status CheckpointStore::seal_unpublished() {
   WEIR_ASSIGN(const auto entries, files_.list(root_));
   std::vector<CheckpointId> begun;
+  if (planted_bug("E6")) {
+    return {};
+  }
   for (const DirectoryEntry& entry : entries) {
     const auto checkpoint = checkpoint_of_path(entry.name);
     if (checkpoint.has_value() && entry.is_directory) {
@@ -162,14 +168,11 @@ Status CheckpointStore::seal_unpublished() {
   std::sort(begun.rbegin(), begun.rend());
   for (const CheckpointId checkpoint : begun) {
     const std::string path = path_of(manifest_name_of(checkpoint));
-    const auto size = files_.size_bytes(path);
-    if (size.ok() && size.value() > 0) {
+    WEIR_ASSIGN(const bool is_there, is_published(files_, path));
+    if (is_there) {
       return {};  // below a published one nothing is looked for
     }
-    if (size.ok()) {
-      continue;
-    }
-    const Status sealed = files_.publish(path, "");
+    const Status sealed = files_.publish(path, kSeal);
     if (!sealed.ok() && sealed.error().code != ErrorCode::kAlreadyExists &&
         sealed.error().code != ErrorCode::kNotFound) {
       return sealed.error().with_context("cannot take checkpoint " + std::to_string(checkpoint) +
@@ -181,6 +184,9 @@ Status CheckpointStore::seal_unpublished() {
 
 Status CheckpointStore::check_leading() {
   WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
+  if (planted_bug("E12")) {
+    return {};
+  }
   if (attempts.empty() || attempt_ == 0 || attempts.back() != attempt_) {
     return Error{ErrorCode::kFenced, "attempt " + std::to_string(attempt_) + " of job " +
                                          options_.job_id +
@@ -216,7 +222,7 @@ std::string CheckpointStore::new_file_name(FileScope scope, CheckpointId checkpo
   std::uint64_t unique = 0;
   {
     const std::lock_guard lock(name_mutex_);
-    unique = next_unique_++;
+    unique = planted_bug("F4") ? 0 : next_unique_++;
   }
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(unique));
@@ -236,6 +242,21 @@ std::string CheckpointStore::directory_of(CheckpointId checkpoint) {
   return "chk-" + std::to_string(checkpoint);
 }
 
+bool CheckpointStore::is_seal(std::string_view bytes) { return bytes == kSeal; }
+
+Result<bool> CheckpointStore::is_published(FileSystem& files, const std::string& manifest_path) {
+  const auto size = files.size_bytes(manifest_path);
+  if (!size.ok()) {
+    return size.error().code == ErrorCode::kNotFound ? Result<bool>(false)
+                                                     : Result<bool>(size.error());
+  }
+  if (size.value() != kSeal.size()) {
+    return true;
+  }
+  WEIR_ASSIGN(const std::string bytes, files.read(manifest_path));
+  return !is_seal(bytes);
+}
+
 std::string CheckpointStore::manifest_name_of(CheckpointId checkpoint) {
   return directory_of(checkpoint) + "/" + std::string(kManifestName);
 }
@@ -250,6 +271,9 @@ Status CheckpointStore::sync_directories_of(const Manifest& manifest) {
     }
   }
   for (const std::string& directory : directories) {
+    if (planted_bug("N21")) {
+      break;
+    }
     WEIR_TRY(files_.sync_directory(path_of(directory)));
   }
   return {};
@@ -278,6 +302,9 @@ Status CheckpointStore::publish_once(const Manifest& manifest, const std::string
   kill_point("checkpoint.before_manifest");
   const Status published = files_.publish(path, bytes);
   if (!published.ok()) {
+    if (planted_bug("C10")) {
+      return Error{ErrorCode::kIo, published.error().message};
+    }
     WEIR_TRY(confirm_published(path, bytes, published.error()));
   }
   kill_point("checkpoint.after_manifest");
@@ -289,7 +316,7 @@ Status CheckpointStore::confirm_published(const std::string& path, std::string_v
                                           const Error& failure) {
   const auto found = files_.read(path);
   if (found.ok()) {
-    if (found.value().empty()) {
+    if (is_seal(found.value())) {
       return Error{ErrorCode::kFenced, "a newer attempt has taken the number: " + path};
     }
     if (found.value() != bytes) {
@@ -320,11 +347,8 @@ Result<std::vector<CheckpointId>> CheckpointStore::list_published() {
     if (!checkpoint.has_value() || !entry.is_directory) {
       continue;
     }
-    const auto size = files_.size_bytes(path_of(manifest_name_of(*checkpoint)));
-    if (!size.ok() && size.error().code != ErrorCode::kNotFound) {
-      return size.error();
-    }
-    if (size.ok() && size.value() > 0) {  // an empty one seals the number
+    WEIR_ASSIGN(const bool is_there, is_published(files_, path_of(manifest_name_of(*checkpoint))));
+    if (is_there) {
       published.push_back(*checkpoint);
     }
   }
@@ -335,7 +359,7 @@ Result<std::vector<CheckpointId>> CheckpointStore::list_published() {
 Result<Manifest> CheckpointStore::load_once(CheckpointId checkpoint) {
   const std::string path = path_of(manifest_name_of(checkpoint));
   WEIR_ASSIGN(const std::string bytes, files_.read(path));
-  if (bytes.empty()) {
+  if (is_seal(bytes)) {
     return Error{ErrorCode::kNotFound, "checkpoint " + path + " was given up and sealed"};
   }
   auto manifest = decode_manifest(bytes);
@@ -366,6 +390,9 @@ Result<std::optional<Manifest>> CheckpointStore::load_latest() {
   WEIR_ASSIGN(const std::vector<CheckpointId> published, list_published());
   for (const CheckpointId checkpoint : published) {
     auto manifest = load(checkpoint);
+    if (!manifest.ok() && planted_bug("E2")) {
+      continue;
+    }
     if (!manifest.ok()) {
       // Never an older one: its state would lie below what the sinks have committed since.
       return manifest.error().with_context(
@@ -383,7 +410,7 @@ Result<std::optional<Manifest>> CheckpointStore::load_latest() {
 Result<Manifest> CheckpointStore::load_from(FileSystem& files, const std::string& path) {
   const std::string file = path.ends_with(kManifestName) ? path : join_path(path, kManifestName);
   WEIR_ASSIGN(const std::string bytes, files.read(file));
-  if (bytes.empty()) {
+  if (is_seal(bytes)) {
     return Error{ErrorCode::kNotFound, "checkpoint " + file + " was given up and sealed"};
   }
   auto manifest = decode_manifest(bytes);
@@ -440,6 +467,9 @@ Status CheckpointStore::collect(const GarbagePlan& plan) {
     }
     return {};
   };
+  if (planted_bug("F6")) {
+    WEIR_TRY(remove_all(plan.files));
+  }
   WEIR_TRY(remove_all(plan.manifests));
   // A checkpoint must not come back after a power cut when its files are gone already.
   for (const std::string& name : plan.manifests) {
@@ -471,6 +501,9 @@ Status CheckpointStore::collect_garbage(const GarbageOptions& options,
   std::vector<PublishedCheckpoint> published;
   std::vector<Manifest> manifests;
   for (const CheckpointId id : ids) {
+    if (planted_bug("E4") && !load(id).ok()) {
+      continue;
+    }
     WEIR_ASSIGN(Manifest manifest, load(id));
     published.push_back({id, manifest.kind});
     manifests.push_back(std::move(manifest));

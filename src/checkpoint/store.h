@@ -98,6 +98,11 @@ class CheckpointStore {
   Status collect_garbage(const GarbageOptions& options, const std::vector<std::string>& in_use,
                          const std::vector<std::string>& released = {});
 
+  /// In place of a manifest: the number was begun, not published, and given up for good.
+  static bool is_seal(std::string_view bytes);
+  /// True when there is a manifest, be it damaged; false when there is none, or a seal.
+  static Result<bool> is_published(FileSystem& files, const std::string& manifest_path);
+
   static std::string directory_of(CheckpointId checkpoint);      ///< "chk-<n>"
   static std::string manifest_name_of(CheckpointId checkpoint);  ///< "chk-<n>/_metadata"
 

@@ -66,6 +66,14 @@ class StoreTest : public testing::Test {
     file.put('~');
   }
 
+  static void flip(const std::string& path, std::uintmax_t bit) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(bit / 8));
+    const int byte = file.get();
+    file.seekp(static_cast<std::streamoff>(bit / 8));
+    file.put(static_cast<char>(byte ^ (1 << (bit % 8))));
+  }
+
   std::string root_;
   LocalFileSystem local_;
   FaultyFileSystem files_{local_};
@@ -143,12 +151,45 @@ TEST_F(StoreTest, ANewAttemptTakesBegunNumbersFromOldOnesForGood) {
   EXPECT_EQ(next->load_latest().value()->checkpoint, 1);
   EXPECT_EQ(next->list_published().value(), std::vector<CheckpointId>{1});
   EXPECT_EQ(next->load(2).error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(CheckpointStore::is_seal(local_.read(path).value()));
   EXPECT_EQ(CheckpointStore::load_from(local_, path).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(next->highest_checkpoint_id().value(), 2);
 
   ASSERT_TRUE(next->publish(with_file(*next, 3, "three")).ok());
   ASSERT_TRUE(next->collect_garbage({.num_retained = 1, .grace_ms = 0}, {}).ok());
   EXPECT_FALSE(local_.exists(next->root() + "/chk-2").value()) << "and they are garbage in the end";
+}
+
+TEST_F(StoreTest, ALatestManifestCutToAnyLengthIsAnErrorAndNoOlderOneIsTaken) {
+  auto store = begin();
+  ASSERT_TRUE(store->publish(with_file(*store, 1, "one")).ok());
+  ASSERT_TRUE(store->publish(with_file(*store, 2, "two")).ok());
+  const std::string path = store->path_of(CheckpointStore::manifest_name_of(2));
+  for (std::uintmax_t size = std::filesystem::file_size(path); size-- > 0;) {
+    std::filesystem::resize_file(path, size);
+    const auto latest = store->load_latest();
+    ASSERT_FALSE(latest.ok()) << size << " bytes";
+    ASSERT_NE(latest.error().message.find(path), std::string::npos) << size << " bytes";
+  }
+}
+
+TEST_F(StoreTest, EveryFlippedBitOfACheckpointIsRefused) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "sixteen bytes...");
+  ASSERT_TRUE(store->publish(m).ok());
+  const std::string manifest = store->path_of(CheckpointStore::manifest_name_of(1));
+  for (const std::string& path : {manifest, store->path_of(files_of(m).front().path)}) {
+    const std::uintmax_t size = std::filesystem::file_size(path);
+    for (std::uintmax_t bit = 0; bit < size * 8; ++bit) {
+      flip(path, bit);
+      const auto loaded = CheckpointStore::load_from(local_, manifest);
+      const Status whole = loaded.ok() ? store->verify(loaded.value()) : loaded.status();
+      ASSERT_FALSE(whole.ok()) << path << ", bit " << bit;
+      ASSERT_NE(whole.error().message.find(path), std::string::npos) << whole.error().message;
+      flip(path, bit);
+    }
+  }
+  EXPECT_TRUE(store->verify(store->load_latest().value().value()).ok()) << "whole again";
 }
 
 // Found by the simulator: the second try failed before it could look, and was taken for certain.

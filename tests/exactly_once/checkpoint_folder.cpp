@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "checkpoint/store.h"
+
 namespace crash {
 
 std::string read_file(const std::string& path) {
@@ -39,9 +41,8 @@ std::vector<std::int64_t> CheckpointFolder::published() const {
   for (const auto& entry : std::filesystem::directory_iterator(path_)) {
     const std::string name = entry.path().filename().string();
     const auto manifest = entry.path() / "_metadata";
-    // An empty one seals a number that was not published.
     if (name.starts_with("chk-") && std::filesystem::exists(manifest) &&
-        std::filesystem::file_size(manifest) > 0) {
+        !weir::checkpoint::CheckpointStore::is_seal(read_file(manifest.string()))) {
       ids.push_back(std::stoll(name.substr(4)));
     }
   }

@@ -58,13 +58,18 @@ void World::check_counts(const checkpoint::Manifest& manifest) {
 void World::on_manifest(const std::string& path) {
   const std::string prefix = root() + "/";
   if (!path.ends_with("/_metadata") || !path.starts_with(prefix) ||
-      disk_.find(path)->content.empty()) {
+      checkpoint::CheckpointStore::is_seal(disk_.find(path)->content)) {
     return;
   }
   const CheckpointId id = checkpoint::checkpoint_of_path(path.substr(prefix.size())).value();
   Published& record = checkpoints_.at(id);
   trace("manifest", id, record.attempt);
   expect(!record.is_published, "a manifest is published at most once per number");
+  if (record.attempt < highest_restored_ && id < latest_published()) {
+    // Its seal went with the garbage: nobody restores it, and nothing of it may be committed.
+    record.is_void = true;
+    return;
+  }
   expect(record.attempt >= highest_restored_,
          "an attempt publishes nothing after a newer one has read its restore point: checkpoint " +
              std::to_string(id) + " of attempt " + std::to_string(record.attempt) + ", attempt " +
@@ -111,7 +116,7 @@ CheckpointId World::latest_published() const { return existing_.empty() ? 0 : *e
 bool World::was_published(CheckpointId checkpoint) const {
   const auto found = checkpoints_.find(checkpoint);
   // A plain savepoint lies elsewhere and is announced to nobody.
-  return found != checkpoints_.end() && found->second.is_published;
+  return found != checkpoints_.end() && (found->second.is_published || found->second.is_void);
 }
 
 void World::on_aborted(CheckpointId checkpoint, AttemptId attempt) {
@@ -170,13 +175,15 @@ void World::check_published_files(const std::string& when) {
   for (auto& [id, record] : checkpoints_) {
     const std::string path = prefix + "chk-" + std::to_string(id) + "/_metadata";
     const Disk::Node* manifest = disk_.find(path);
-    if (manifest == nullptr || manifest->content.empty()) {
+    if (manifest == nullptr || checkpoint::CheckpointStore::is_seal(manifest->content)) {
       expect(!existing_.contains(id), "a published checkpoint stays, " + when);
       continue;
     }
-    existing_.insert(id);  // its removal may have been undone
+    if (record.is_published) {
+      existing_.insert(id);  // its removal may have been undone
+    }
     for (const std::string& file : record.files) {
-      expect(disk_.find(prefix + file) != nullptr,
+      expect(!record.is_published || disk_.find(prefix + file) != nullptr,
              "a checkpoint that exists has its files, " + when + ": " + file);
     }
   }

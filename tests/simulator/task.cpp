@@ -11,7 +11,7 @@
 namespace weir::simulator {
 namespace {
 
-constexpr std::size_t kChainFilesMax = 4;
+constexpr std::size_t kChainFilesMax = 8;
 
 std::uint64_t hash_of(const Record& record) {
   return (static_cast<std::uint64_t>(record.key) << 32) |

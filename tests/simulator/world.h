@@ -122,6 +122,7 @@ class World {
     std::vector<std::int64_t> transactions;
     bool is_input_done = false;  ///< every split was read to its end
     bool is_published = false;
+    bool is_void = false;  ///< a zombie's, published below the latest
   };
 
   bool run_next();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/store.h"
 #include "recovery/scenario.h"
 #include "tool/filing_sink.h"
 #include "tool/tool_run.h"
@@ -52,9 +53,8 @@ class ToolTest : public recovery::RecoveryTest {
     for (const auto& entry : std::filesystem::directory_iterator(job_)) {
       const std::string name = entry.path().filename().string();
       const auto manifest = entry.path() / "_metadata";
-      // An empty one seals a number that was not published.
       if (name.starts_with("chk-") && std::filesystem::exists(manifest) &&
-          std::filesystem::file_size(manifest) > 0) {
+          !checkpoint::CheckpointStore::is_seal(read_file(manifest.string()))) {
         numbers.push_back(std::stoll(name.substr(4)));
       }
     }
