@@ -1,13 +1,23 @@
-// How long checkpoints take. Prints one line of JSON with every duration in milliseconds.
-//   bench_checkpoint_times --graph backpressure|small --checkpoints N [-D key=value ...]
+// How long checkpoints and restores take. Prints one line of JSON.
+//   bench_checkpoint_times --graph backpressure|small|state --checkpoints N [--keys N]
+//       [-D key=value ...]
 //
 // backpressure: the graph of Flink's CheckpointingTimeBenchmark: source, map and sink, four
 //   subtasks each, rebalanced; records of 1 KB; the sink is busy for 200 microseconds per record.
+// state: `keys` keys with 16 bytes of state; the checkpoints counted begin when all keys are there.
+// A
+//   second run in the same checkpoint directory restores, and ends with the first result.
 // small: 20,000 keys with a running count each, 100,000 events a second.
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include <fmt/format.h>
 
 #include "arguments.h"
 #include "generator/source.h"
@@ -99,6 +109,47 @@ void build_backpressure(Environment& environment) {
       .set_parallelism(kWide);
 }
 
+struct Pair {
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+};
+
+class PairPerKey : public KeyedProcessFunction<std::uint64_t, Event, Counted> {
+ public:
+  void open(OpenContext& context) override { pair_ = context.value_state<Pair>("pair"); }
+  void process_element(const Event& event, Context& /*context*/, Collector<Counted>& out) override {
+    Pair& pair = pair_.mutable_value();
+    ++pair.first;
+    pair.second += event.key;
+    out.collect(Counted{event.key, pair.first});
+  }
+
+ private:
+  ValueState<Pair> pair_;
+};
+
+void build_state(Environment& environment, std::uint64_t keys,
+                 std::function<void()> on_first_result) {
+  auto source = generator::Source<Event>::from([keys](std::uint64_t index) {
+                  return Event{(index % keys) * 0x9E3779B97F4A7C15ULL};
+                })
+                    .with_splits(2)
+                    .build();
+  DataStream<Event> events =
+      environment.from_source<Event>(source, WatermarkStrategy<Event>::no_watermarks(), "events");
+  events.uid("events");
+  DataStream<Counted> counts = events.key_by(&Event::key).process(PairPerKey());
+  counts.uid("counts");
+  counts
+      .filter([once = std::make_shared<std::once_flag>(), on_first_result](const Counted&) {
+        std::call_once(*once, on_first_result);
+        return false;
+      })
+      .uid("none")
+      .sink_to(std::make_shared<BusySink<Counted>>(std::chrono::microseconds(0)))
+      .uid("sink");
+}
+
 void build_small(Environment& environment) {
   constexpr std::uint64_t kKeys = 20'000;
   auto source =
@@ -124,24 +175,38 @@ int run(int argc, char** argv) {
   }
   const auto wanted = static_cast<std::int64_t>(arguments.number("checkpoints"));
   Environment environment(configuration.value());
-  if (arguments.text("graph") == "backpressure") {
+  const std::string graph = arguments.text("graph");
+  const std::uint64_t keys = graph == "state" ? arguments.number("keys") : 0;
+  std::atomic<std::int64_t> first_result_ns{0};
+  if (graph == "backpressure") {
     build_backpressure(environment);
+  } else if (graph == "state") {
+    build_state(environment, keys, [&first_result_ns] {
+      first_result_ns = std::chrono::steady_clock::now().time_since_epoch().count();
+    });
   } else {
     build_small(environment);
   }
-  std::string durations;
-  std::string sizes;
+  std::string checkpoints;
   std::int64_t seen = 0;
+  std::int64_t counted = 0;
   environment.set_listener([&](const JobStatus& status) {
-    if (status.checkpoints_completed > seen) {
+    const bool is_restored = status.restored_checkpoint != 0;
+    if (status.checkpoints_completed > seen && !is_restored) {
       seen = status.checkpoints_completed;
-      durations +=
-          (durations.empty() ? "" : ",") + std::to_string(status.last_checkpoint_duration_ms);
-      sizes += (sizes.empty() ? "" : ",") + std::to_string(status.last_checkpoint_size_bytes);
+      if (status.records_in >= static_cast<std::int64_t>(keys)) {
+        ++counted;
+        checkpoints += fmt::format(
+            "{}{{\"duration_ms\":{},\"size_bytes\":{},\"start_delay_us\":{},\"alignment_us\":{},"
+            "\"sync_us\":{}}}",
+            checkpoints.empty() ? "" : ",", status.last_checkpoint_duration_ms,
+            status.last_checkpoint_size_bytes, status.last_checkpoint_start_delay_us,
+            status.last_checkpoint_alignment_us, status.last_checkpoint_sync_us);
+      }
     }
-    if (seen == wanted) {
-      std::printf("{\"durations_ms\":[%s],\"sizes_bytes\":[%s],\"failed\":%lld}\n",
-                  durations.c_str(), sizes.c_str(),
+    if (counted == wanted || (is_restored && first_result_ns.load() != 0)) {
+      std::printf("{\"checkpoints\":[%s],\"first_result_ns\":%lld,\"failed\":%lld}\n",
+                  checkpoints.c_str(), static_cast<long long>(first_result_ns.load()),
                   static_cast<long long>(status.checkpoints_failed));
       std::fflush(stdout);
       std::_Exit(0);  // stopping would first work off what is under way

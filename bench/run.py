@@ -244,39 +244,73 @@ def percentile(values, share):
 
 
 def checkpoint_times(bench):
-    """Duration of checkpoints, from trigger to published manifest. The first ones, while the job
-    fills its queues, do not count."""
+    """Durations of checkpoints, from trigger to published manifest, and of restores. The first ones,
+    while the job fills its queues, do not count."""
     directory = bench.scratch / "checkpoint-times"
 
-    def durations(variant, graph, count, settings):
-        shutil.rmtree(directory, ignore_errors=True)
-        command = ["bench_checkpoint_times", "--graph", graph, "--checkpoints", count]
+    def run(variant, graph, count, settings, more=(), is_new=True):
+        if is_new:
+            shutil.rmtree(directory, ignore_errors=True)
+        command = ["bench_checkpoint_times", "--graph", graph, "--checkpoints", count, *more]
         for setting in [*settings, f"execution.checkpointing.dir={directory}"]:
             command += ["-D", setting]
-        result = bench.run("checkpoints", variant, command)
-        skipped = count // 5
-        return result["durations_ms"][skipped:], result["sizes_bytes"][skipped:]
+        return bench.run("checkpoints", variant, command)
+
+    def column(result, name):
+        runs = result["checkpoints"]
+        return [run[name] for run in runs[len(runs) // 5:]]
 
     interval = "execution.checkpointing.interval="
     few = 10 if bench.quick else 60
-    for variant, settings, p50_max, p99_max in (
-            ("unaligned", ["execution.checkpointing.unaligned.enabled=true"], 10, 25),
-            ("aligned", [], None, None)):
-        times, sizes = durations(variant, "backpressure", few, [interval + "200ms", *settings])
-        p50, p99 = statistics.median(times), percentile(times, 0.99)
-        text = f"p50 {p50:.0f} ms, p99 {p99:.0f} ms, {statistics.median(sizes) / 1e6:.1f} MB"
-        if p50_max is None:
-            bench.add(f"checkpoint at full back-pressure, {variant}", text)
-        else:
-            bench.add(f"checkpoint at full back-pressure, {variant}", text,
-                      f"p50 <= {p50_max}, p99 <= {p99_max} ms", p50 <= p50_max and p99 <= p99_max)
+    unaligned = run("unaligned", "backpressure", few, [
+        interval + "200ms", "execution.checkpointing.unaligned.enabled=true"])
+    times = column(unaligned, "duration_ms")
+    p50, p99 = statistics.median(times), percentile(times, 0.99)
+    bench.add("C4: checkpoint at full back-pressure, unaligned", f"p50 {p50:.0f} ms, p99 {p99:.0f} "
+              f"ms, {statistics.median(column(unaligned, 'size_bytes')) / 1e6:.1f} MB",
+              "p50 <= 10, p99 <= 25 ms", p50 <= 10 and p99 <= 25)
+    times = column(run("aligned", "backpressure", few, [interval + "200ms"]), "duration_ms")
+    bench.add("C5: checkpoint at full back-pressure, aligned",
+              f"p50 {statistics.median(times):.0f} ms, p99 {percentile(times, 0.99):.0f} ms")
     for label, count in (("100 ms", 5 * few), ("10 ms", 10 * few)):
-        times, _ = durations(f"every {label}", "small", count,
-                             [interval + label.replace(" ", ""),
-                              "execution.checkpointing.min-pause=0 ms"])
-        p50, p99 = statistics.median(times), percentile(times, 0.99)
-        bench.add(f"checkpoint of 20 K keys every {label}", f"p50 {p50:.0f} ms, p99 {p99:.0f} ms",
-                  "p99 <= 30 ms", p99 <= 30)
+        result = run(f"every {label}", "small", count, [
+            interval + label.replace(" ", ""), "execution.checkpointing.min-pause=0 ms"])
+        times = column(result, "duration_ms")
+        p99 = percentile(times, 0.99)
+        bench.add(f"C14: checkpoint of 20 K keys every {label}",
+                  f"p50 {statistics.median(times):.0f} ms, p99 {p99:.0f} ms", "p99 <= 30 ms", p99 <= 30)
+        if label == "100 ms":
+            stall = percentile(column(result, "alignment_us"), 0.99)
+            bench.add("C2: alignment without back-pressure", f"p99 {stall:.0f} us", "<= 300 us",
+                      stall <= 300)
+    for label, keys in (("10 MB", 300_000), ("100 MB", 3_000_000), ("1 GB", 30_000_000)):
+        if bench.quick and keys > 3_000_000:
+            continue
+        state_times(bench, run, column, interval, label, keys)
+
+
+def state_times(bench, run, column, interval, label, keys):
+    """One size of state: pause at the barrier, whole duration, restore at the same and at another
+    parallelism."""
+    count = 5 if keys > 10_000_000 else 20
+    size = ["--keys", keys]
+    result = run(f"state {label}", "state", count, [interval + "100ms"], size)
+    pauses = column(result, "sync_us")
+    p99 = percentile(pauses, 0.99)
+    bench.add(f"C3: pause at the barrier, {label} of state", f"p99 {p99} us, max {max(pauses)} us",
+              "p99 <= 50, max <= 2000 us", p99 <= 50 and max(pauses) <= 2000)
+    size_gb = column(result, "size_bytes")[-1] / 1e9
+    bench.add(f"checkpoint of {label} of state (all of it)",
+              f"median {statistics.median(column(result, 'duration_ms')):.0f} ms, {size_gb:.2f} GB")
+    for parallelism, what in ((2, "C8: restore"), (3, "C10: rescale 2 -> 3")):
+        times = []
+        for _ in range(2):
+            restored = run(f"restore {label}", "state", count,
+                           [interval + "1h", f"parallelism.default={parallelism}"], size, False)
+            times.append((restored["first_result_ns"] - restored["started_ns"]) / 1e9)
+        per_gb = statistics.median(times) / size_gb
+        bench.add(f"{what}, {label} of state", f"{per_gb:.2f} s/GB ({min(times):.2f} s)",
+                  "<= 1.2 s/GB", per_gb <= 1.2)
 
 
 def kafka(bench):

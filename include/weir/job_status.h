@@ -32,6 +32,11 @@ struct JobStatus {
   CheckpointId last_checkpoint = 0;
   std::int64_t last_checkpoint_duration_ms = 0;
   std::uint64_t last_checkpoint_size_bytes = 0;
+  /// Each the longest of any subtask: from the trigger to the first sign of the barrier; from there
+  /// until the inputs were aligned; then the subtask did nothing else until it went on.
+  std::int64_t last_checkpoint_start_delay_us = 0;
+  std::int64_t last_checkpoint_alignment_us = 0;
+  std::int64_t last_checkpoint_sync_us = 0;
   /// Checkpoint this process' first attempt started from; 0 = none.
   CheckpointId restored_checkpoint = 0;
   /// Prepared epochs whose commit is not proved yet.

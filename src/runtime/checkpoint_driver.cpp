@@ -1,5 +1,6 @@
 #include "runtime/checkpoint_driver.h"
 
+#include <algorithm>
 #include <exception>
 #include <filesystem>
 
@@ -128,6 +129,10 @@ void CheckpointDriver::on_ack(int task, CheckpointId checkpoint, TaskSnapshot sn
   const auto collecting = collecting_.find(checkpoint);
   if (collecting != collecting_.end()) {
     const Task& from = *tasks_[static_cast<std::size_t>(task)];
+    CheckpointTimings& longest = collecting->second.longest;
+    longest.start_delay_ns = std::max(longest.start_delay_ns, snapshot.timings.start_delay_ns);
+    longest.alignment_ns = std::max(longest.alignment_ns, snapshot.timings.alignment_ns);
+    longest.sync_ns = std::max(longest.sync_ns, snapshot.timings.sync_ns);
     collecting->second.snapshots.tasks.push_back(
         {from.vertex().id, from.subtask(), std::move(snapshot)});
   }
@@ -170,8 +175,8 @@ void CheckpointDriver::act(const checkpoint::Trigger& trigger) {
   // Savepoints are aligned whatever the settings are, and so is the end (Flink's rules).
   barrier.can_overtake =
       options_.job->is_unaligned && !barrier.is_savepoint && !barrier.is_terminal;
-  barrier.overtake_at_ns =
-      options_.clock->monotonic_ns() + options_.job->aligned_timeout.count() * 1'000'000;
+  barrier.triggered_ns = options_.clock->monotonic_ns();
+  barrier.overtake_at_ns = barrier.triggered_ns + options_.job->aligned_timeout.count() * 1'000'000;
   last_problem_.clear();
   if (options_.store == nullptr) {
     trigger_sources(barrier);
@@ -345,6 +350,9 @@ void CheckpointDriver::on_published(CheckpointId checkpoint, const Status& statu
                                     const checkpoint::PublishedSizes& sizes) {
   if (status.ok()) {
     const auto collecting = collecting_.find(checkpoint);
+    if (collecting != collecting_.end()) {
+      last_longest_ = collecting->second.longest;
+    }
     const bool is_savepoint =
         collecting != collecting_.end() && !collecting->second.savepoint.empty();
     if (is_savepoint && collecting->second.trigger.is_terminal) {

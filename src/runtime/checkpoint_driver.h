@@ -65,12 +65,15 @@ class CheckpointDriver {
   void on_end_of_data(int task);
 
   const checkpoint::CheckpointStatistics& statistics() const { return coordinator_.statistics(); }
+  /// Of the last completed checkpoint: each the longest of any task.
+  const CheckpointTimings& last_timings() const { return last_longest_; }
 
  private:
   struct Collecting {
     CollectedSnapshots snapshots;
     checkpoint::Trigger trigger;
     TimestampMs triggered_ms = 0;
+    CheckpointTimings longest;  ///< of any task so far
     /// Once assembled it stays as it is: publishing again must send the same bytes.
     std::optional<checkpoint::Manifest> manifest;
     std::string savepoint;  ///< where it was written; a terminal one still needs its record
@@ -119,6 +122,7 @@ class CheckpointDriver {
   std::map<CheckpointId, std::vector<std::string>> savepoint_files_;
   std::shared_ptr<std::atomic<bool>> is_closed_ = std::make_shared<std::atomic<bool>>(false);
   CheckpointId last_published_ = 0;
+  CheckpointTimings last_longest_;
   int waiting_for_deletion_ = 0;
 };
 

@@ -234,6 +234,9 @@ std::optional<InputGate::Log> InputGate::take_log() {
 }
 
 void InputGate::act_on(const checkpoint::AlignerVerdict& verdict) {
+  if (!verdict.started.empty()) {
+    started_ = {verdict.started.back(), now_ns_};
+  }
   for (const CheckpointId aborted : verdict.aborted) {
     barriers_.erase(aborted);
     if (log_.has_value() && log_->checkpoint == aborted) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/barrier_aligner.h"
@@ -57,6 +58,13 @@ class InputGate {
   /// The log of an overtaken checkpoint, once it is complete.
   std::optional<Log> take_log();
 
+  /// The time, once per step: when alignments began.
+  void set_now(std::int64_t now_ns) { now_ns_ = now_ns; }
+  /// When the first sign of the checkpoint was seen; 0 when that is not known.
+  std::int64_t started_ns(CheckpointId checkpoint) const {
+    return started_.first == checkpoint ? started_.second : 0;
+  }
+
   /// How many records may be queued in all channels together.
   void set_rows_queued_max(std::size_t rows);
 
@@ -107,6 +115,8 @@ class InputGate {
   std::optional<OpenLog> log_;
   std::map<int, EdgeSums> sums_;
   TimestampMs last_watermark_ = kMinTimestamp;
+  std::int64_t now_ns_ = 0;
+  std::pair<CheckpointId, std::int64_t> started_{0, 0};
   std::size_t next_input_ = 0;
   std::size_t ended_count_ = 0;
 };

@@ -138,6 +138,9 @@ void Task::fail(const Error& error) {
 
 bool Task::run_once() {
   now_ns_ = environment_.clock->monotonic_ns();
+  if (gate_.has_value()) {
+    gate_->set_now(now_ns_);
+  }
   if (gate_.has_value() && input_rate_.on_step(now_ns_, std::exchange(rows_taken_, 0),
                                                std::exchange(was_starved_, false))) {
     gate_->set_rows_queued_max(input_rate_.rows_queued_max());
@@ -325,7 +328,22 @@ void Task::overtake() {
   }
 }
 
+CheckpointTimings Task::timings_of(const Barrier& barrier, std::int64_t began_ns) const {
+  CheckpointTimings timings;
+  const std::int64_t seen_ns = gate_.has_value() ? gate_->started_ns(barrier.checkpoint) : 0;
+  if (barrier.triggered_ns != 0) {
+    timings.start_delay_ns = (seen_ns != 0 ? seen_ns : began_ns) - barrier.triggered_ns;
+  }
+  timings.alignment_ns = seen_ns != 0 ? began_ns - seen_ns : 0;
+  timings.sync_ns = environment_.clock->monotonic_ns() - began_ns;
+  MetricGroup& metrics = environment_.metrics->group(metric_scope(chain_->head().info));
+  metrics.gauge("checkpointAlignmentTime").set(timings.alignment_ns);
+  metrics.gauge("checkpointStartDelayNanos").set(timings.start_delay_ns);
+  return timings;
+}
+
 void Task::start_snapshot() {
+  const std::int64_t began_ns = environment_.clock->monotonic_ns();
   const auto [barrier, has_overtaken] = barriers_.front();
   barriers_.pop_front();
   are_operators_prepared_ = false;
@@ -358,6 +376,7 @@ void Task::start_snapshot() {
   if (gate_.has_value() && !has_overtaken) {
     result.received = gate_->reports();
   }
+  result.timings = timings_of(barrier, began_ns);
   snapshots_.push_back(std::move(snapshot));
   is_stopped_ = is_stopped_ || barrier.is_terminal;
   handle_behind_barrier();
@@ -411,7 +430,10 @@ bool Task::read_source() {
       begin_end_of_data();
       break;
     }
-    if (chain_->is_blocked() || !chain_->status().ok()) {
+    // A barrier, and the other tasks of the worker, wait for the end of the step.
+    const bool is_step_used_up =
+        environment_.clock->monotonic_ns() - now_ns_ >= RowBudget::kTargetNs;
+    if (is_step_used_up || chain_->is_blocked() || !chain_->status().ok()) {
       break;
     }
   }

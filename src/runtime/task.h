@@ -65,6 +65,7 @@ class Task {
   bool may_pass_outputs() const;
   void overtake();
   void start_snapshot();
+  CheckpointTimings timings_of(const Barrier& barrier, std::int64_t began_ns) const;
   bool serve_time();
   bool read_input();
   bool read_source();

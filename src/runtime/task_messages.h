@@ -32,6 +32,13 @@ struct NoMoreSplits {};
 using TaskMessage =
     std::variant<TriggerBarrier, CheckpointCompleted, CheckpointAborted, AddSplits, NoMoreSplits>;
 
+/// Where one task's share of a checkpoint's time went; what Flink shows per subtask.
+struct CheckpointTimings {
+  std::int64_t start_delay_ns = 0;  ///< from the trigger to the first sign of the barrier
+  std::int64_t alignment_ns = 0;    ///< from then to the last barrier, or to overtaking
+  std::int64_t sync_ns = 0;         ///< the task does nothing else
+};
+
 /// One task's part of a checkpoint.
 struct TaskSnapshot {
   struct OfOperator {
@@ -46,6 +53,7 @@ struct TaskSnapshot {
   std::vector<OfOperator> operators;
   std::vector<OfSink> sinks;
   std::optional<checkpoint::ReaderSnapshot> reader;
+  CheckpointTimings timings;
   std::vector<EdgeReport> sent;
   std::vector<EdgeReport> received;
   /// What the barrier overtook; nothing when the inputs were aligned.

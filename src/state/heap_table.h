@@ -63,6 +63,10 @@ class HeapTable : public StateTable {
 
   /// Adds a restored entry. Errors: malformed, or its key is there already.
   Status load(StateNamespace ns, const EncodedEntry& entry);
+  /// Ahead of load(): see NamespaceShards::reserve.
+  void reserve(StateNamespace ns, std::uint32_t group_index, std::uint64_t entries) {
+    acquire_namespace(ns).reserve(group_index, entries);
+  }
 
   // The snapshot's side, called by HeapBackend.
 

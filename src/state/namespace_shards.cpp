@@ -151,8 +151,8 @@ void NamespaceShards::grow_in_place(Shard& shard, std::uint32_t capacity) {
     tag_of(entry) = kEmptyTag;
   }
   for (std::size_t at = 0; at < waiting.size(); at += stride) {
-    std::memcpy(first_empty_slot(shard, hash_of(waiting.data() + at), layout_),
-                waiting.data() + at, stride);
+    std::memcpy(first_empty_slot(shard, hash_of(waiting.data() + at), layout_), waiting.data() + at,
+                stride);
   }
   shard.used = live;
   shard.live = live;
@@ -183,7 +183,9 @@ void NamespaceShards::split() {
     ++shard.used;
     ++shard.live;
   });
-  free_block(single_.slots, single_.capacity);
+  if (single_.has_memory()) {
+    free_block(single_.slots, single_.capacity);
+  }
   single_ = Shard();
   split_ = std::move(shards);
   shards_ = split_.get();
@@ -227,6 +229,34 @@ void NamespaceShards::make_room(Shard& shard) {
     return;
   }
   move_all(shard, allocate_block(capacity), capacity);
+}
+
+void NamespaceShards::reserve(std::uint32_t group_index, std::uint64_t entries) {
+  const bool is_one_group = group_index != kAllGroups;
+  const std::uint64_t total = is_one_group ? entries * key_groups_.count() : entries;
+  if (!is_split() && total >= split_entries_ && key_groups_.count() > 1) {
+    split();
+  }
+  if (!is_split()) {
+    reserve(single_, total);
+  } else if (is_one_group) {
+    reserve(shards_[group_index], entries);
+  } else {
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      reserve(shards_[i], total / count_);
+    }
+  }
+}
+
+void NamespaceShards::reserve(Shard& shard, std::uint64_t entries) {
+  constexpr std::uint64_t kEntriesMax = std::uint64_t{1} << 30;
+  const auto live = static_cast<std::uint32_t>(std::min(entries, kEntriesMax));
+  const std::uint32_t capacity = std::max(kSlotsMin, capacity_for(live));
+  if (!shard.has_memory()) {
+    attach_slots(shard, allocate_block(capacity), capacity);
+  } else if (shard.capacity < capacity - capacity / 8) {
+    move_all(shard, allocate_block(capacity), capacity);
+  }
 }
 
 void NamespaceShards::retire() {

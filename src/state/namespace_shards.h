@@ -44,6 +44,13 @@ class NamespaceShards {
   /// REQUIRES: shard.walked == kNotWalked.
   void make_room(Shard& shard);
 
+  /// During a restore: room for about `entries` entries in all of one key group, or with kAllGroups
+  /// of all together. A snapshot holds entries mostly in the order of their hashes; put one after
+  /// the other into a table that grows, they would crowd at its beginning, and probing would take
+  /// quadratic time.
+  static constexpr std::uint32_t kAllGroups = ~0U;
+  void reserve(std::uint32_t group_index, std::uint64_t entries);
+
   /// Forgets all entries in O(shards) and keeps the memory as spare, unless it was mostly unused.
   void retire();
   /// Destroys entries in spare blocks, about `slots_max` slots. False when none is left.
@@ -62,6 +69,7 @@ class NamespaceShards {
   /// Grows a shard of plain entries whose block can grow.
   void grow_in_place(Shard& shard, std::uint32_t capacity);
   void split();
+  void reserve(Shard& shard, std::uint64_t entries);
   bool take_spare(Shard& shard);
   void clear(Spare& spare, std::uint32_t slots_max);
   void free_block(std::byte* slots, std::uint32_t capacity);

@@ -42,14 +42,63 @@ Status StateRestore::check_schema(const StateSchema& present, const StateSchema&
                                                 present.key_schema + " -> " + present.value_schema};
 }
 
-Status StateRestore::load_run(const EncodedRun& run, HeapTable& table) const {
+/// Entries of a state in a file, as many of them as belong to this subtask's key groups.
+std::uint64_t StateRestore::stored_entries(const HeapTable& table) const {
+  double stored = 0;
+  for (const StateFileReader& reader : files_) {
+    const KeyGroupRange of_file = reader.index().key_groups;
+    const KeyGroupRange common{std::max(of_file.first, key_groups_.first),
+                               std::min(of_file.last, key_groups_.last)};
+    for (const StateFileIndex::State& state : reader.index().states) {
+      if (state.schema == table.schema() && of_file.size() > 0) {
+        stored += static_cast<double>(state.entries) * common.size() / of_file.size();
+      }
+    }
+  }
+  return static_cast<std::uint64_t>(stored);
+}
+
+/// A state with one namespace gets room for all of it. How many entries each of several namespaces
+/// (windows) has is not stored; but runs are in the order of hashes, and hashes are spread evenly,
+/// so the part of the range that a run covers tells how many entries belong to it.
+Status StateRestore::make_room(const EncodedRun& run, HeapTable& table) {
+  if (run.header.ns == kNoNamespace) {
+    if (std::exchange(sized_, &table) != &table) {
+      table.reserve(kNoNamespace, NamespaceShards::kAllGroups, stored_entries(table));
+    }
+    return {};
+  }
+  constexpr std::uint64_t kEnoughToTell = 64;
+  std::uint64_t count = 0;
+  std::uint32_t lowest = ~0U;
+  std::uint32_t highest = 0;
+  WEIR_TRY(for_each_entry(table.schema(), run, index_of_, [&](const EncodedEntry& entry) -> Status {
+    ++count;
+    lowest = std::min(lowest, entry.hash);
+    highest = std::max(highest, entry.hash);
+    return {};
+  }));
+  if (count < kEnoughToTell || highest == lowest) {
+    return {};
+  }
+  const double share = (static_cast<double>(highest - lowest) + 1) / 0x1p32;
+  const auto estimate = static_cast<std::uint64_t>(1.05 * static_cast<double>(count) / share);
+  const std::uint32_t group_index = run.header.key_group == kMixedGroups
+                                        ? NamespaceShards::kAllGroups
+                                        : run.header.key_group - index_of_.first();
+  table.reserve(run.header.ns, group_index, std::min(estimate, stored_entries(table)));
+  return {};
+}
+
+Status StateRestore::load_run(const EncodedRun& run, HeapTable& table) {
+  WEIR_TRY(make_room(run, table));
   return for_each_entry(table.schema(), run, index_of_, [&](const EncodedEntry& entry) {
     return table.load(run.header.ns, entry);
   });
 }
 
 Status StateRestore::load_file(const StateFileReader& reader, std::uint32_t state,
-                               HeapTable& table) const {
+                               HeapTable& table) {
   WEIR_TRY(check_schema(table.schema(), reader.index().states[state].schema));
   return reader.read_state(state, key_groups_,
                            [&](const EncodedRun& run) { return load_run(run, table); });

@@ -46,12 +46,15 @@ class StateRestore {
 
  private:
   Status check_schema(const StateSchema& present, const StateSchema& stored) const;
-  Status load_file(const StateFileReader& reader, std::uint32_t state, HeapTable& table) const;
-  Status load_run(const EncodedRun& run, HeapTable& table) const;
+  Status load_file(const StateFileReader& reader, std::uint32_t state, HeapTable& table);
+  std::uint64_t stored_entries(const HeapTable& table) const;
+  Status make_room(const EncodedRun& run, HeapTable& table);
+  Status load_run(const EncodedRun& run, HeapTable& table);
   Status carry_file(const StateFileReader& reader, std::uint32_t state);
 
   const std::string owner_;
   const int max_parallelism_;
+  const HeapTable* sized_ = nullptr;  ///< has room for what the files hold of it
   const KeyGroupRange key_groups_;
   const KeyGroupIndex index_of_;
   std::vector<StateFileReader> files_;
