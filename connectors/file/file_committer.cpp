@@ -61,7 +61,8 @@ FileCommitter::FileCommitter(FileSystem& files, std::string base_path, const Sin
     : files_(files),
       base_path_(std::move(base_path)),
       tag_(sink_tag(context.pipeline_id, context.sink_uid)),
-      attempt_(context.attempt) {}
+      attempt_(context.attempt),
+      lineage_(context.lineage) {}
 
 std::string FileCommitter::hidden_path(const PartFile& file) const {
   return join_path(directory_of(base_path_, file.bucket), file.hidden_name);
@@ -157,6 +158,31 @@ Result<CommitResult> FileCommitter::commit(const Committable& committable) {
                         count + " found under their final names, lengths and checksums equal"};
   }
   return CommitResult{CommitOutcome::kCommitted, count};
+}
+
+Status FileCommitter::check_no_later_results(
+    const std::vector<std::string>& /*restored_writer_states*/,
+    const std::vector<Committable>& /*restored_committables*/, TimestampMs /*snapshot_ms*/) {
+  std::optional<std::string> later;
+  const auto look = [&](const std::string& file_name) {
+    const auto name = parse_final_name(file_name, tag_);
+    // Files without a line are of the first one: names tell lines apart only after a branch.
+    const std::int64_t incarnation = !name.has_value()        ? 0
+                                     : name->incarnation != 0 ? name->incarnation
+                                     : lineage_.empty()       ? 0
+                                                              : lineage_.front().incarnation;
+    if (name.has_value() && !is_in_past(lineage_, incarnation, name->checkpoint)) {
+      later = file_name;
+    }
+    return false;  // look only
+  };
+  WEIR_TRY(remove_below(files_, base_path_, 0, look).status());
+  if (later.has_value()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "directory " + base_path_ + " holds the file '" + *later +
+                     "', a result that is not in the past of the snapshot"};
+  }
+  return {};
 }
 
 Status FileCommitter::abort_orphans(const std::vector<std::string>& /*restored_writer_states*/,

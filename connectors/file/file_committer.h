@@ -20,6 +20,10 @@ class FileCommitter final : public Committer {
   FileCommitter(FileSystem& files, std::string base_path, const SinkContext& context);
 
   Result<CommitResult> commit(const Committable& committable) override;
+  /// Looks at the names of all finished files of this sink.
+  Status check_no_later_results(const std::vector<std::string>& restored_writer_states,
+                                const std::vector<Committable>& restored_committables,
+                                TimestampMs snapshot_ms) override;
   /// Removes hidden files of this sink that earlier attempts left behind.
   Status abort_orphans(const std::vector<std::string>& restored_writer_states,
                        const std::vector<Committable>& restored_committables) override;
@@ -38,6 +42,7 @@ class FileCommitter final : public Committer {
   std::string base_path_;
   std::string tag_;
   AttemptId attempt_;
+  Lineage lineage_;
 };
 
 /// Removes the hidden files of sink `tag` below `base_path` for which `is_abandoned(name, path)`

@@ -217,8 +217,10 @@ void FileSinkWriter::finish_epoch(Shared& shared, Epoch& epoch) {
 }
 
 std::string FileSinkWriter::final_stem(CheckpointId checkpoint) const {
-  std::string stem = settings_.prefix + "-" + tag_ + "-" +
-                     std::to_string(context_.subtask.subtask) + "-" + std::to_string(checkpoint);
+  // A job that never branched needs no more than the number: there is one line only.
+  const std::int64_t incarnation = context_.sink.lineage.empty() ? 0 : context_.sink.incarnation;
+  std::string stem = format_final_stem(settings_.prefix, tag_, context_.subtask.subtask,
+                                       {checkpoint, incarnation});
   if (shared_->is_finished_at_barrier) {
     // Without a commit nothing keeps a repeated checkpoint number from meeting its first files.
     stem += "-a" + std::to_string(context_.sink.attempt);
@@ -268,7 +270,7 @@ Result<std::optional<std::vector<Committable>>> FileSinkWriter::poll_prepared(
   if (!shared_->is_finished_at_barrier && !epoch.parts.empty()) {
     Committable committable;
     committable.id = {context_.sink.sink_uid, context_.subtask.subtask, checkpoint,
-                      context_.sink.attempt};
+                      context_.sink.attempt, context_.sink.incarnation};
     committable.payload = encode_prepared({settings_.path, epoch.parts});
     committables.push_back(std::move(committable));
   }

@@ -14,6 +14,7 @@ namespace {
 constexpr std::string_view kHiddenSuffix = ".inprogress";
 constexpr std::size_t kTagDigits = 12;
 constexpr std::size_t kUniqueDigits = 32;
+constexpr std::size_t kIncarnationDigits = 16;
 constexpr std::size_t kNameBytesMax = 255;
 constexpr char kPayloadVersion = 1;
 
@@ -107,6 +108,53 @@ std::string make_unique_part() {
     text += to_hex(device(), 8);
   }
   return text;
+}
+
+std::string format_final_stem(const std::string& prefix, const std::string& tag, int subtask,
+                              const FinalName& name) {
+  std::string stem =
+      prefix + "-" + tag + "-" + std::to_string(subtask) + "-" + std::to_string(name.checkpoint);
+  if (name.incarnation != 0) {
+    stem += "-i" + to_hex(static_cast<std::uint64_t>(name.incarnation), kIncarnationDigits);
+  }
+  return stem;
+}
+
+std::optional<FinalName> parse_final_name(std::string_view name, std::string_view tag) {
+  const std::string mark = "-" + std::string(tag) + "-";
+  const std::size_t at = name.find(mark);
+  if (at == std::string_view::npos || at == 0 || name.starts_with('.')) {
+    return std::nullopt;
+  }
+  name.remove_prefix(at + mark.size());
+  const std::size_t subtask_end = name.find('-');
+  if (subtask_end == std::string_view::npos) {
+    return std::nullopt;
+  }
+  int subtask = 0;
+  if (!parse_number(name.substr(0, subtask_end), subtask)) {
+    return std::nullopt;
+  }
+  name.remove_prefix(subtask_end + 1);
+  const std::size_t checkpoint_end = name.find('-');
+  FinalName result;
+  if (checkpoint_end == std::string_view::npos ||
+      !parse_number(name.substr(0, checkpoint_end), result.checkpoint)) {
+    return std::nullopt;
+  }
+  name.remove_prefix(checkpoint_end + 1);
+  if (name.starts_with('i') && name.size() > kIncarnationDigits + 1 &&
+      name[kIncarnationDigits + 1] == '-') {
+    const std::string_view digits = name.substr(1, kIncarnationDigits);
+    const char* const end = digits.data() + digits.size();
+    std::uint64_t value = 0;
+    const auto [rest, error] = std::from_chars(digits.data(), end, value, 16);
+    if (error != std::errc() || rest != end) {
+      return std::nullopt;
+    }
+    result.incarnation = static_cast<std::int64_t>(value);
+  }
+  return result;
 }
 
 std::string encode_prepared(const PreparedParts& prepared) {

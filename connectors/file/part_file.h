@@ -32,6 +32,18 @@ std::optional<HiddenName> parse_hidden_name(std::string_view name);
 /// 32 random hex digits.
 std::string make_unique_part();
 
+/// What the name of a finished exactly-once file says.
+struct FinalName {
+  CheckpointId checkpoint = 0;
+  std::int64_t incarnation = 0;  ///< 0 = of a job that never branched
+};
+/// "<prefix>-<tag>-<subtask>-<checkpoint>" and, for a job that branched, "-i<incarnation>": a final
+/// name without counter and suffix.
+std::string format_final_stem(const std::string& prefix, const std::string& tag, int subtask,
+                              const FinalName& name);
+/// Nothing when `name` is no file of sink `tag`.
+std::optional<FinalName> parse_final_name(std::string_view name, std::string_view tag);
+
 /// One file of an epoch: complete and durable under its hidden name, to be renamed.
 struct PartFile {
   std::string bucket;       ///< directory relative to the base directory; "" = the base itself

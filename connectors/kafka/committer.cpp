@@ -93,6 +93,8 @@ PreparedEpoch KafkaCommitter::facts_of(const PreparedTransaction& prepared,
   PreparedEpoch epoch;
   epoch.checkpoint = id.checkpoint;
   epoch.attempt = id.attempt;
+  epoch.incarnation = id.incarnation;
+  epoch.lineage = context_.lineage;
   epoch.age_ms = system_clock().wall_ms() - prepared.prepared_at_ms;
   epoch.marker_retention_ms = client_.marker_retention_ms();
   return epoch;
@@ -217,7 +219,8 @@ Result<CommitResult> KafkaCommitter::start_replay(const Committable& committable
   if (verdict.value() != TransactionVerdict::kAborted) {
     return retry("the marker is " + std::string(verdict_name(verdict.value())));
   }
-  replays_.try_emplace(prepared.transactional_id, producer, committable, prepared, context_.files);
+  replays_.try_emplace(prepared.transactional_id, producer, committable, prepared, context_.files,
+                       branch_of(context_.lineage, committable.id.incarnation));
   return continue_replay(committable, prepared);
 }
 
@@ -244,6 +247,69 @@ Result<CommitResult> KafkaCommitter::continue_replay(const Committable& committa
   return CommitResult{CommitOutcome::kCommitted,
                       "the broker had rolled it back; produced again from the replay log, " +
                           std::to_string(prepared.record_count) + " records"};
+}
+
+/// The marker of one id, none of whose transactions is named by the restored snapshot: what is open
+/// under it is an orphan, which hides the marker and is shut out.
+Result<MarkerFact> KafkaCommitter::settled_marker(const std::string& id, const MarkerPlace& place) {
+  WEIR_ASSIGN(MarkerFact marker, client_.read_marker(place, deadline_after_ms(kMarkerTimeoutMs)));
+  if (marker.state == MarkerFact::State::kUnstable) {
+    WEIR_TRY(client_.fence(id, deadline_after_ms(kFenceTimeoutMs)));
+    WEIR_ASSIGN(marker, client_.read_marker(place, deadline_after_ms(kFenceTimeoutMs)));
+  }
+  return marker;
+}
+
+Status KafkaCommitter::check_no_later_results(
+    const std::vector<std::string>& restored_writer_states,
+    const std::vector<Committable>& restored_committables, TimestampMs snapshot_ms) {
+  std::set<std::string> named;
+  for (const Committable& committable : restored_committables) {
+    WEIR_ASSIGN(const PreparedTransaction prepared, decode_prepared(committable));
+    named.insert(prepared.transactional_id);
+  }
+  int subtasks = context_.parallelism;
+  int slots = std::max(1, context_.max_concurrent_checkpoints) + 2;
+  for (const std::string& bytes : restored_writer_states) {
+    WEIR_ASSIGN(const WriterState state, decode_writer_state(bytes));
+    subtasks = std::max(subtasks, state.subtask + 1);
+    slots = std::max(slots, static_cast<int>(state.transactional_ids.size()));
+  }
+  const std::string prefix = prefix_of(options_, context_);
+  bool has_marker = false;
+  for (int subtask = 0; subtask < subtasks; ++subtask) {
+    for (int slot = 0; slot < slots; ++slot) {
+      const std::string id = transactional_id(prefix, subtask, slot);
+      const MarkerPlace place{marker_group(context_, subtask, slot), options_.topic};
+      const bool is_named = named.contains(id);
+      WEIR_ASSIGN(const MarkerFact fact,
+                  is_named ? client_.read_marker(place, deadline_after_ms(kMarkerTimeoutMs))
+                           : settled_marker(id, place));
+      has_marker = has_marker || fact.state != MarkerFact::State::kAbsent;
+      if (fact.state == MarkerFact::State::kPresent &&
+          !is_in_past(context_.lineage, fact.marker.incarnation, fact.marker.checkpoint)) {
+        return Error{ErrorCode::kInvalidArgument,
+                     "topic '" + options_.topic + "' holds the results of checkpoint " +
+                         std::to_string(fact.marker.checkpoint) + " of attempt " +
+                         std::to_string(fact.marker.attempt) + " (marker group '" + place.group +
+                         "'), which is not in the past of the snapshot"};
+      }
+      if (fact.state == MarkerFact::State::kForeign ||
+          (fact.state == MarkerFact::State::kUnstable && !is_named)) {
+        return Error{ErrorCode::kUnknownOutcome, "marker group '" + place.group + "' of topic '" +
+                                                     options_.topic +
+                                                     "' does not tell what was committed last"};
+      }
+    }
+  }
+  const std::int64_t age_ms = system_clock().wall_ms() - snapshot_ms;
+  if (!has_marker && age_ms >= client_.marker_retention_ms()) {
+    return Error{
+        ErrorCode::kUnknownOutcome,
+        "the snapshot is older than the brokers keep markers, so nothing tells whether topic '" +
+            options_.topic + "' holds later results"};
+  }
+  return {};
 }
 
 Status KafkaCommitter::abort_orphans(const std::vector<std::string>& restored_writer_states,

@@ -20,12 +20,16 @@ class KafkaCommitter final : public Committer {
                  std::shared_ptr<PrefixClaim> claim);
 
   Result<CommitResult> commit(const Committable& committable) override;
+  Status check_no_later_results(const std::vector<std::string>& restored_writer_states,
+                                const std::vector<Committable>& restored_committables,
+                                TimestampMs snapshot_ms) override;
   Status abort_orphans(const std::vector<std::string>& restored_writer_states,
                        const std::vector<Committable>& restored_committables) override;
 
  private:
   Result<CommitResult> commit_through(LiveTransaction& live, const Committable& committable,
                                       const PreparedTransaction& prepared);
+  Result<MarkerFact> settled_marker(const std::string& transactional_id, const MarkerPlace& place);
   Result<CommitResult> commit_by_identity(const Committable& committable,
                                           const PreparedTransaction& prepared);
   Result<TransactionVerdict> judge_by_marker(EndTxnAnswer answer,

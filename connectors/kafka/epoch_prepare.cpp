@@ -176,7 +176,7 @@ Result<bool> EpochPrepare::flush() {
 
 Result<bool> EpochPrepare::mark() {
   kill_point("kafka.sink.after_flush");
-  const Marker marker{plan_.id.checkpoint, plan_.id.attempt};
+  const Marker marker{plan_.id.checkpoint, plan_.id.attempt, plan_.id.incarnation, plan_.branch};
   const MarkerPlace place{plan_.marker_group, plan_.topic};
   WEIR_TRY(epoch_.handle->send_marker(place, marker,
                                       std::min(kMarkerTimeoutMs, ms_until(deadline_) + 1)));

@@ -35,6 +35,7 @@ class EpochPrepare : public std::enable_shared_from_this<EpochPrepare> {
  public:
   struct Plan {
     CommittableId id;
+    LineageEntry branch;  ///< where the job's line branched off
     std::string topic;
     std::string marker_group;
     int timeout_ms = 60'000;

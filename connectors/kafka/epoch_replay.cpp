@@ -18,10 +18,11 @@ bool is_past(Deadline deadline) { return std::chrono::steady_clock::now() >= dea
 }  // namespace
 
 EpochReplay::EpochReplay(std::shared_ptr<ProducerHandle> producer, Committable committable,
-                         PreparedTransaction prepared, CheckpointFiles* files)
+                         PreparedTransaction prepared, CheckpointFiles* files, LineageEntry branch)
     : producer_(std::move(producer)),
       committable_(std::move(committable)),
       prepared_(std::move(prepared)),
+      branch_(branch),
       files_(files),
       stalled_at_(deadline_after_ms(kStallTimeoutMs)) {}
 
@@ -62,7 +63,8 @@ Result<EpochReplay::Progress> EpochReplay::run_steps() {
       }
       case Step::kMark:
         WEIR_TRY(producer_->send_marker(prepared_.marker_place(),
-                                        {committable_.id.checkpoint, committable_.id.attempt},
+                                        {committable_.id.checkpoint, committable_.id.attempt,
+                                         committable_.id.incarnation, branch_},
                                         kRequestTimeoutMs));
         kill_point("kafka.replay.before_commit");
         break;

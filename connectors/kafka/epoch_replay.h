@@ -21,7 +21,7 @@ class EpochReplay {
   /// REQUIRES: `producer` has initialised the epoch's transactional id, and the marker, read after
   /// that, proved that nothing of the epoch is visible.
   EpochReplay(std::shared_ptr<ProducerHandle> producer, Committable committable,
-              PreparedTransaction prepared, CheckpointFiles* files);
+              PreparedTransaction prepared, CheckpointFiles* files, LineageEntry branch);
 
   enum class Progress {
     kGoingOn,    ///< call again
@@ -48,6 +48,7 @@ class EpochReplay {
   const std::shared_ptr<ProducerHandle> producer_;
   const Committable committable_;
   const PreparedTransaction prepared_;
+  const LineageEntry branch_;  ///< where the epoch's line branched off
   CheckpointFiles* const files_;
 
   Step step_ = Step::kProduce;

@@ -11,6 +11,15 @@ namespace {
 constexpr std::int64_t kRetentionMarginMs = 3'600'000;
 
 TransactionVerdict judge_present(const Marker& marker, const PreparedEpoch& epoch) {
+  if (marker.incarnation != epoch.incarnation) {
+    if (marker.from.incarnation == epoch.incarnation &&
+        marker.from.checkpoint >= epoch.checkpoint) {
+      return TransactionVerdict::kAlreadyCommitted;
+    }
+    const bool is_before = is_in_past(epoch.lineage, marker.incarnation, marker.checkpoint) &&
+                           marker.checkpoint < epoch.checkpoint;
+    return is_before ? TransactionVerdict::kAborted : TransactionVerdict::kUnknown;
+  }
   if (marker.checkpoint == epoch.checkpoint) {
     return marker.attempt == epoch.attempt ? TransactionVerdict::kAlreadyCommitted
                                            : TransactionVerdict::kUnknown;
@@ -71,19 +80,45 @@ EndTxnAnswer classify_end_txn(std::int16_t error_code) {
   }
 }
 
+LineageEntry branch_of(const Lineage& lineage, std::int64_t incarnation) {
+  for (std::size_t i = 0; i < lineage.size(); ++i) {
+    if (lineage[i].incarnation == incarnation) {
+      return i == 0 ? LineageEntry{} : lineage[i - 1];
+    }
+  }
+  return lineage.empty() ? LineageEntry{} : lineage.back();
+}
+
 std::string marker_metadata(const Marker& marker) {
+  const std::string from = marker.from.checkpoint == 0
+                               ? ""
+                               : " from=" + std::to_string(marker.from.incarnation) +
+                                     " at=" + std::to_string(marker.from.checkpoint);
   return "weir1 checkpoint=" + std::to_string(marker.checkpoint) +
-         " attempt=" + std::to_string(marker.attempt);
+         " attempt=" + std::to_string(marker.attempt) +
+         " incarnation=" + std::to_string(marker.incarnation) + from;
 }
 
 std::optional<Marker> parse_marker(std::int64_t offset, std::string_view metadata) {
   const auto checkpoint = take_field(metadata, "weir1 checkpoint=");
   const auto attempt = take_field(metadata, " attempt=");
-  if (!checkpoint.has_value() || !attempt.has_value() || !metadata.empty() ||
-      *checkpoint != offset) {
+  // Without a line: written before there were any.
+  const auto incarnation =
+      metadata.empty() ? std::optional<std::int64_t>(0) : take_field(metadata, " incarnation=");
+  LineageEntry from;
+  if (!metadata.empty()) {
+    const auto line = take_field(metadata, " from=");
+    const auto at = take_field(metadata, " at=");
+    if (!line.has_value() || !at.has_value()) {
+      return std::nullopt;
+    }
+    from = {*line, *at};
+  }
+  if (!checkpoint.has_value() || !attempt.has_value() || !incarnation.has_value() ||
+      !metadata.empty() || *checkpoint != offset) {
     return std::nullopt;
   }
-  return Marker{*checkpoint, *attempt};
+  return Marker{*checkpoint, *attempt, *incarnation, from};
 }
 
 std::string_view verdict_name(TransactionVerdict verdict) {

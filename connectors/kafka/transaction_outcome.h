@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "weir/sink.h"
 #include "weir/time.h"
 
 namespace weir::kafka {
@@ -27,8 +28,13 @@ EndTxnAnswer classify_end_txn(std::int16_t error_code);
 struct Marker {
   CheckpointId checkpoint = 0;
   AttemptId attempt = 0;
+  std::int64_t incarnation = 0;  ///< the line of the job: CommittableId::incarnation
+  LineageEntry from;             ///< where that line branched off; checkpoint 0 = nowhere
 };
-/// "weir1 checkpoint=7 attempt=3", kept as the metadata of the marker's offset.
+/// Where line `incarnation` branched off, as far as a job with `lineage` knows.
+LineageEntry branch_of(const Lineage& lineage, std::int64_t incarnation);
+/// "weir1 checkpoint=7 attempt=3 incarnation=9", for a line that branched off " from=5 at=6" too;
+/// kept as the metadata of the marker's offset.
 std::string marker_metadata(const Marker& marker);
 /// Nothing if the text is not of that form or disagrees with `offset`.
 std::optional<Marker> parse_marker(std::int64_t offset, std::string_view metadata);
@@ -52,6 +58,8 @@ struct PreparedEpoch {
   AttemptId attempt = 0;
   std::int64_t age_ms = 0;               ///< since it was prepared
   std::int64_t marker_retention_ms = 0;  ///< how long the broker keeps group offsets
+  std::int64_t incarnation = 0;
+  Lineage lineage;  ///< of the job that asks
 };
 
 enum class TransactionVerdict {
@@ -69,8 +77,9 @@ std::string_view verdict_name(TransactionVerdict verdict);
 ///
 /// It relies on two rules of the engine: a transactional id is not used again before the outcome of
 /// its transaction was proved, so a marker of a later checkpoint proves this one; and checkpoint
-/// numbers and attempts only rise. A marker that breaks these was written by another branch of the
-/// job (started from an older savepoint) and proves nothing.
+/// numbers and attempts only rise along one line of the job. A marker of a line that lies in the
+/// job's past stands where a marker of the epoch would have replaced it. A line that branched off
+/// behind the epoch committed it before it wrote anything. Any other line proves nothing.
 TransactionVerdict judge_transaction(EndTxnAnswer answer, const MarkerFact& marker,
                                      const PreparedEpoch& epoch);
 

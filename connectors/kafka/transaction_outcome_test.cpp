@@ -14,7 +14,7 @@ using Verdict = TransactionVerdict;
 constexpr std::int64_t kWeekMs = 7LL * 86'400'000;
 
 PreparedEpoch epoch_of(CheckpointId checkpoint, AttemptId attempt, std::int64_t age_ms = 60'000) {
-  return {checkpoint, attempt, age_ms, kWeekMs};
+  return {checkpoint, attempt, age_ms, kWeekMs, 0, {}};
 }
 
 TEST(TransactionOutcome, AnswersOfTheCoordinatorAreClassified) {
@@ -96,14 +96,53 @@ TEST(TransactionOutcome, WithoutTheRightToCommitAMissingMarkerMayMeanOpen) {
   }
 }
 
+// N8: the job that asks came from checkpoint 9 of line 500, which came from checkpoint 4 of
+// line 70.
+TEST(TransactionOutcome, N8_AMarkerOfAnotherLineProvesOnlyWhatItsPlaceInThePastProves) {
+  struct Row {
+    Marker marker;
+    Verdict verdict;
+    const char* why;
+  };
+  const Row table[] = {
+      {{7, 2, 500}, Verdict::kAlreadyCommitted, "exactly this epoch"},
+      {{4, 1, 70}, Verdict::kAborted, "the epoch of this id before the branch"},
+      {{6, 2, 70}, Verdict::kUnknown, "the other line went on after the branch"},
+      {{7, 2, 70}, Verdict::kUnknown, "the same numbers, but of another line"},
+      {{8, 3, 71}, Verdict::kUnknown, "a line nobody knows"},
+      {{6, 2, 71}, Verdict::kUnknown, "a line nobody knows"},
+      {{12, 9, 71, {500, 9}}, Verdict::kAlreadyCommitted, "a line that began behind the epoch"},
+      {{12, 9, 71, {500, 7}}, Verdict::kAlreadyCommitted, "a line that began with the epoch"},
+      {{12, 9, 71, {500, 6}}, Verdict::kUnknown, "a line that began before the epoch"},
+      {{12, 9, 71, {70, 9}}, Verdict::kUnknown, "a line that began elsewhere"},
+  };
+  PreparedEpoch epoch = epoch_of(7, 2);
+  epoch.incarnation = 500;
+  epoch.lineage = {{70, 4}, {500, 9}};
+  for (const Row& row : table) {
+    EXPECT_EQ(judge_transaction(Answer::kFenced, {State::kPresent, row.marker}, epoch), row.verdict)
+        << row.why;
+  }
+}
+
 TEST(TransactionOutcome, MarkersAreReadBackAsWritten) {
-  const auto marker = parse_marker(12, marker_metadata({12, 3}));
+  const auto marker = parse_marker(12, marker_metadata({12, 3, 0x7fffffffffffffff}));
   ASSERT_TRUE(marker.has_value());
   EXPECT_EQ(marker->checkpoint, 12);
   EXPECT_EQ(marker->attempt, 3);
+  EXPECT_EQ(marker->incarnation, 0x7fffffffffffffff);
+  EXPECT_EQ(parse_marker(12, "weir1 checkpoint=12 attempt=3")->incarnation, 0);
+  const auto branched = parse_marker(12, marker_metadata({12, 3, 8, {5, 6}}));
+  ASSERT_TRUE(branched.has_value());
+  EXPECT_EQ(branched->from, (LineageEntry{5, 6}));
+  EXPECT_EQ(branch_of({{3, 1}, {5, 6}}, 8), (LineageEntry{5, 6}));
+  EXPECT_EQ(branch_of({{3, 1}, {5, 6}}, 5), (LineageEntry{3, 1}));
+  EXPECT_EQ(branch_of({{3, 1}, {5, 6}}, 3), LineageEntry{});
   EXPECT_FALSE(parse_marker(13, marker_metadata({12, 3})).has_value());
-  for (const char* text : {"", "weir1", "weir1 checkpoint=12", "weir1 checkpoint=12 attempt=",
-                           "weir1 checkpoint=12 attempt=3 ", "weir2 checkpoint=12 attempt=3"}) {
+  for (const char* text :
+       {"", "weir1", "weir1 checkpoint=12", "weir1 checkpoint=12 attempt=",
+        "weir1 checkpoint=12 attempt=3 ", "weir1 checkpoint=12 attempt=3 incarnation=x",
+        "weir1 checkpoint=12 attempt=3 incarnation=1 from=2", "weir2 checkpoint=12 attempt=3"}) {
     EXPECT_FALSE(parse_marker(12, text).has_value()) << text;
   }
 }

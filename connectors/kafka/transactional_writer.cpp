@@ -149,7 +149,9 @@ Status TransactionalWriter::begin_prepare(CheckpointId checkpoint) {
     return {};
   }
   EpochPrepare::Plan plan;
-  plan.id = {context_.sink.sink_uid, context_.subtask.subtask, checkpoint, context_.sink.attempt};
+  plan.id = {context_.sink.sink_uid, context_.subtask.subtask, checkpoint, context_.sink.attempt,
+             context_.sink.incarnation};
+  plan.branch = branch_of(context_.sink.lineage, context_.sink.incarnation);
   plan.topic = options_.topic;
   plan.marker_group = marker_group(context_.sink, context_.subtask.subtask, active_.slot);
   if (context_.sink.checkpoint_timeout.count() > 0) {

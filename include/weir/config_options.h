@@ -50,6 +50,14 @@ struct ConfigEnum<ClaimMode> {
       {{"NO_CLAIM", ClaimMode::kNoClaim}, {"CLAIM", ClaimMode::kClaim}}};
 };
 
+/// What a start from a chosen snapshot does with results that sinks committed after it.
+enum class LaterResults { kRefuse, kKeep };
+template <>
+struct ConfigEnum<LaterResults> {
+  static constexpr std::array<std::pair<std::string_view, LaterResults>, 2> kNames{
+      {{"REFUSE", LaterResults::kRefuse}, {"KEEP", LaterResults::kKeep}}};
+};
+
 enum class RestartStrategyType { kDisable, kFixedDelay, kExponentialDelay, kFailureRate };
 template <>
 struct ConfigEnum<RestartStrategyType> {
@@ -143,10 +151,13 @@ inline constexpr ConfigOption<int> kTolerableFailedCheckpoints{
 inline constexpr ConfigOption<DurationMs> kCheckpointIntervalDuringBacklog{
     "execution.checkpointing.interval-during-backlog", "",
     "The interval while a source works off a backlog; 0 = no periodic checkpoints then.",
-    detail::duration_in<0>, false};
+    detail::duration_in<0>};
 inline constexpr ConfigOption<CheckpointRetention> kCheckpointRetention{
-    "execution.checkpointing.externalized-checkpoint-retention", "NO_EXTERNALIZED_CHECKPOINTS",
-    "What becomes of the retained checkpoints when the job fails or is cancelled.", nullptr, false};
+    "execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION",
+    "What becomes of the retained checkpoints when the job fails or is cancelled. "
+    "DELETE_ON_CANCELLATION keeps them on failure only, NO_EXTERNALIZED_CHECKPOINTS (Flink's "
+    "default) never. A job that ends FINISHED deletes them always, a suspended one never.",
+    nullptr};
 inline constexpr ConfigOption<int> kRetainedCheckpoints{
     "execution.checkpointing.num-retained", "1", "Completed checkpoints that are kept.",
     detail::number_in<1, detail::kNoLimit, int>};
@@ -181,7 +192,9 @@ inline constexpr ConfigOption<bool> kCheckpointCleanerParallel{
     "Delete the files of old checkpoints in parallel.", nullptr, false};
 inline constexpr ConfigOption<bool> kCheckpointsAfterTasksFinish{
     "execution.checkpointing.checkpoints-after-tasks-finish", "true",
-    "Go on with checkpoints when a part of the job has finished.", nullptr, false};
+    "Go on with checkpoints when a part of the job has finished. With false there is no periodic "
+    "checkpoint from then on to the final one.",
+    nullptr};
 inline constexpr ConfigOption<bool> kLocalBackup{"execution.checkpointing.local-backup.enabled",
                                                  "false", "Keep a second, local copy of state.",
                                                  nullptr, false};
@@ -207,10 +220,15 @@ inline constexpr ConfigOption<std::string> kRecoveryPath{
 inline constexpr ConfigOption<ClaimMode> kRecoveryClaimMode{
     "execution.state-recovery.claim-mode", "NO_CLAIM",
     "CLAIM: the snapshot belongs to the job from now on, which deletes it when it is subsumed.",
-    nullptr, false};
+    nullptr};
 inline constexpr ConfigOption<bool> kIgnoreUnclaimedState{
     "execution.state-recovery.ignore-unclaimed-state", "false",
     "Start although the snapshot holds state that no operator of the job claims; it is dropped."};
+inline constexpr ConfigOption<std::string> kUidMapping{
+    "weir.state-recovery.uid-mapping", "",
+    "Operators that were renamed since the snapshot: old=new,old=new. Their state goes to the new "
+    "uid.",
+    detail::not_empty};
 inline constexpr ConfigOption<bool> kRecoveryFromLocal{
     "execution.state-recovery.from-local", "false", "Restore from local copies where they exist.",
     nullptr, false};
@@ -270,7 +288,7 @@ inline constexpr ConfigOption<int> kHeartbeatRpcFailures{
 inline constexpr ConfigOption<int> kCommitterRetries{
     "sink.committer.retries", "10",
     "Retries of one commit, with growing pauses, before the job fails over.",
-    detail::number_in<0, detail::kNoLimit, int>, false};
+    detail::number_in<0, detail::kNoLimit, int>};
 
 // --- Pipeline and runtime ----------------------------------------------------------------------
 
@@ -292,7 +310,7 @@ inline constexpr ConfigOption<DurationMs> kAutoWatermarkInterval{
     detail::duration_in<0>};
 inline constexpr ConfigOption<bool> kSourcesPauseUntilFirstCheckpoint{
     "pipeline.sources.pause-until-first-checkpoint", "false",
-    "Sources read nothing until the first checkpoint starts.", nullptr, false};
+    "Sources read nothing until the first checkpoint starts.", nullptr};
 inline constexpr ConfigOption<DurationMs> kBufferTimeout{
     "execution.buffer-timeout.interval", "100 ms", "Longest wait of a part-filled batch.",
     detail::duration_in<0>};
@@ -321,9 +339,10 @@ inline constexpr ConfigOption<std::string> kControlSocket{
     "Unix socket by which the weir tool talks to the job, at most 107 bytes; off = none. Default: "
     "control.sock in the job's checkpoint directory, none without checkpoints.",
     detail::not_empty};
-inline constexpr ConfigOption<std::int64_t> kIncarnation{
-    "weir.incarnation", "0", "Raised when a job starts anew from a snapshot that the user chose.",
-    detail::number_in<0, detail::kNoLimit, std::int64_t>};
+inline constexpr ConfigOption<LaterResults> kLaterResults{
+    "weir.state-recovery.later-results", "REFUSE",
+    "When an exactly-once sink holds results that are later than the snapshot to start from, going "
+    "on brings them twice. REFUSE: do not start. KEEP: start all the same."};
 
 }  // namespace options
 

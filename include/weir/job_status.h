@@ -37,6 +37,8 @@ struct JobStatus {
   std::int64_t last_checkpoint_start_delay_us = 0;
   std::int64_t last_checkpoint_alignment_us = 0;
   std::int64_t last_checkpoint_sync_us = 0;
+  /// Since the last checkpoint was completed, or the attempt began.
+  std::int64_t last_checkpoint_age_ms = 0;
   /// Checkpoint this process' first attempt started from; 0 = none.
   CheckpointId restored_checkpoint = 0;
   /// Prepared epochs whose commit is not proved yet.

@@ -24,9 +24,36 @@ struct CommittableId {
   int subtask = 0;
   CheckpointId checkpoint = 0;
   AttemptId attempt = 0;  ///< the attempt that prepared it
+  /// The line of the job that prepared it: a random number, drawn at every start that does not go
+  /// on from the job's own latest checkpoint. Filled in by the engine.
+  std::int64_t incarnation = 0;
 };
 
-/// What a sink needs to commit one epoch later, possibly in another process. Stored in the manifest.
+/// A point at which a job began a new line: checkpoint `checkpoint` of line `incarnation`.
+struct LineageEntry {
+  std::int64_t incarnation = 0;
+  CheckpointId checkpoint = 0;
+
+  friend bool operator==(const LineageEntry&, const LineageEntry&) = default;
+};
+
+/// The lines that a job came through before its present one, oldest first; empty for a job that
+/// began with nothing.
+using Lineage = std::vector<LineageEntry>;
+
+/// True when checkpoint `checkpoint` of line `incarnation` lies before the branches of `lineage`:
+/// only what does is part of the past of a job that was started from a chosen snapshot.
+inline bool is_in_past(const Lineage& lineage, std::int64_t incarnation, CheckpointId checkpoint) {
+  for (const LineageEntry& entry : lineage) {
+    if (entry.incarnation == incarnation && checkpoint <= entry.checkpoint) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// What a sink needs to commit one epoch later, possibly in another process. Stored in the
+/// manifest.
 struct Committable {
   CommittableId id;
   std::string payload;             ///< the sink's own form; never contains secrets
@@ -50,6 +77,8 @@ struct SinkContext {
   std::string sink_uid;
   int parallelism = 1;
   AttemptId attempt = 0;
+  std::int64_t incarnation = 0;  ///< the job's present line; see CommittableId
+  Lineage lineage;
   bool is_checkpointing_enabled = false;
   DurationMs checkpoint_interval{0};
   DurationMs checkpoint_timeout{0};
@@ -121,6 +150,14 @@ class Committer {
   virtual ~Committer() = default;
   /// Idempotent. Called per subtask in checkpoint order.
   virtual Result<CommitResult> commit(const Committable& committable) = 0;
+  /// Runs before anything is committed when the job starts from a snapshot that its user chose: an
+  /// error when the target holds results of this sink that are not in the past of that snapshot
+  /// (SinkContext::lineage), for going on from it would bring them a second time.
+  virtual Status check_no_later_results(const std::vector<std::string>& /*restored_writer_states*/,
+                                        const std::vector<Committable>& /*restored_committables*/,
+                                        TimestampMs /*snapshot_ms*/) {
+    return {};
+  }
   /// Runs once per attempt, after all restored committables are committed and before a writer
   /// opens: aborts what abandoned attempts, of any earlier parallelism, left open.
   /// `restored_writer_states` are the states of all writers of the restored checkpoint.

@@ -71,6 +71,9 @@ class EnumeratorContext {
   virtual int parallelism() const = 0;
   virtual void assign(int subtask, std::vector<SourceSplit> splits) = 0;
   virtual void signal_no_more_splits(int subtask) = 0;
+  /// Flink's setIsProcessingBacklog: the source works off old records, and latency matters little
+  /// (execution.checkpointing.interval-during-backlog).
+  virtual void set_processing_backlog(bool /*is_backlog*/) {}
   virtual MetricGroup& metrics() = 0;
 };
 
@@ -111,8 +114,8 @@ class Source {
   virtual Result<std::unique_ptr<SplitEnumerator>> create_enumerator(
       const SourceContext& context) = 0;
   /// `state` = a snapshot() of an earlier enumerator of this source.
-  virtual Result<std::unique_ptr<SplitEnumerator>> restore_enumerator(
-      const SourceContext& context, const std::string& state) = 0;
+  virtual Result<std::unique_ptr<SplitEnumerator>> restore_enumerator(const SourceContext& context,
+                                                                      const std::string& state) = 0;
   virtual Result<std::unique_ptr<SourceReader>> create_reader(SourceReaderContext context) = 0;
 };
 

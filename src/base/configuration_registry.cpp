@@ -77,14 +77,14 @@ const std::vector<OptionInfo>& all_options() {
       kCheckpointWriteBuffer, kSnapshotCompression, kCheckpointCleanerParallel,
       kCheckpointsAfterTasksFinish, kLocalBackup, kLocalBackupDirs, kUnalignedCheckpoints,
       kAlignedCheckpointTimeout, kUnalignedForced, kRecoveryPath, kRecoveryClaimMode,
-      kIgnoreUnclaimedState, kRecoveryFromLocal, kRecoveryWithoutChannelState, kRestartStrategy,
-      kExponentialInitialBackoff, kExponentialMaxBackoff, kExponentialMultiplier,
+      kIgnoreUnclaimedState, kUidMapping, kRecoveryFromLocal, kRecoveryWithoutChannelState,
+      kRestartStrategy, kExponentialInitialBackoff, kExponentialMaxBackoff, kExponentialMultiplier,
       kExponentialJitter, kExponentialResetThreshold, kExponentialAttempts, kFixedDelayAttempts,
       kFixedDelay, kFailureRateMax, kFailureRateInterval, kFailureRateDelay, kFailoverStrategy,
       kHeartbeatInterval, kHeartbeatTimeout, kHeartbeatRpcFailures, kCommitterRetries, kParallelism,
       kMaxParallelism, kPipelineName, kAutoGenerateUids, kAutoWatermarkInterval,
       kSourcesPauseUntilFirstCheckpoint, kBufferTimeout, kStateBackend, kRestAsyncStoreDuration,
-      kWorkers, kIoThreads, kJobId, kControlSocket, kIncarnation>();
+      kWorkers, kIoThreads, kJobId, kControlSocket, kLaterResults>();
   return list;
 }
 

@@ -222,6 +222,9 @@ class Validator {
     if (configuration_.is_set(options::kRecoveryClaimMode)) {
       no_effect(options::kRecoveryClaimMode.key, mend);
     }
+    if (configuration_.is_set(options::kLaterResults)) {
+      no_effect(options::kLaterResults.key, mend);
+    }
     // With a checkpoint directory a job also starts from its own latest checkpoint.
     if (configuration_.is_set(options::kIgnoreUnclaimedState) &&
         !configuration_.is_set(options::kCheckpointDir)) {

@@ -135,7 +135,7 @@ Status check_committable(const Manifest& manifest, const SinkSnapshot& sink,
   // A committable may be older than the last rescale: its subtask is not bound by the parallelism.
   if (id.sink_uid != sink.uid || id.subtask < 0 || id.subtask >= kUpperBoundMaxParallelism ||
       id.checkpoint < 1 || id.checkpoint > manifest.checkpoint || id.attempt < 1 ||
-      id.attempt > manifest.attempt) {
+      id.attempt > manifest.attempt || id.incarnation < 0) {
     return invalid("sink " + sink.uid + " has a committable of sink '" + id.sink_uid +
                    "', subtask " + std::to_string(id.subtask) + ", checkpoint " +
                    std::to_string(id.checkpoint) + ", attempt " + std::to_string(id.attempt));
@@ -179,6 +179,12 @@ Status check_header(const Manifest& m) {
     return invalid("checkpoint " + std::to_string(m.checkpoint) + ", attempt " +
                    std::to_string(m.attempt) + ", incarnation " + std::to_string(m.incarnation) +
                    ", parent " + std::to_string(m.parent_checkpoint) + " cannot be");
+  }
+  for (const LineageEntry& entry : m.lineage) {
+    if (entry.incarnation < 0 || entry.checkpoint < 1 || entry.checkpoint >= m.checkpoint) {
+      return invalid("a branch at checkpoint " + std::to_string(entry.checkpoint) +
+                     " cannot lie before checkpoint " + std::to_string(m.checkpoint));
+    }
   }
   if (m.max_parallelism < 1 || m.max_parallelism > kUpperBoundMaxParallelism) {
     return invalid("max parallelism " + std::to_string(m.max_parallelism) + " is out of range");

@@ -172,7 +172,8 @@ struct Manifest {
   std::string pipeline_id;  ///< stable over restarts and resubmissions
   CheckpointId checkpoint = 0;
   AttemptId attempt = 0;
-  std::int64_t incarnation = 0;        ///< raised when a job starts from a snapshot the user chose
+  std::int64_t incarnation = 0;        ///< the line of the job: CommittableId::incarnation
+  Lineage lineage;                     ///< where it branched off
   CheckpointId parent_checkpoint = 0;  ///< the one restored from or completed before; 0 = none
   SnapshotKind kind = SnapshotKind::kCheckpoint;
   bool is_terminal = false;  ///< the job ended or was stopped with this checkpoint

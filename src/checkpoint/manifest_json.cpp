@@ -128,8 +128,13 @@ Json put_committable(const Committable& committable) {
           {"subtask", committable.id.subtask},
           {"checkpoint", committable.id.checkpoint},
           {"attempt", committable.id.attempt},
+          {"incarnation", committable.id.incarnation},
           {"payload", base64_encode(committable.payload)},
           {"files", put_list(committable.files, put_text)}};
+}
+
+Json put_lineage_entry(const LineageEntry& entry) {
+  return {{"incarnation", entry.incarnation}, {"checkpoint", entry.checkpoint}};
 }
 
 Json put_sink(const SinkSnapshot& sink) {
@@ -417,8 +422,13 @@ WriterSnapshot get_writer(ObjectReader& in) {
 
 Committable get_committable(ObjectReader& in) {
   return {CommittableId{in.text("sink_uid"), in.integer<int>("subtask"),
-                        in.integer<CheckpointId>("checkpoint"), in.integer<AttemptId>("attempt")},
+                        in.integer<CheckpointId>("checkpoint"), in.integer<AttemptId>("attempt"),
+                        in.integer<std::int64_t>("incarnation")},
           in.bytes("payload"), in.texts("files")};
+}
+
+LineageEntry get_lineage_entry(ObjectReader& in) {
+  return {in.integer<std::int64_t>("incarnation"), in.integer<CheckpointId>("checkpoint")};
 }
 
 SinkSnapshot get_sink(ObjectReader& in) {
@@ -466,6 +476,7 @@ Manifest get_manifest(ObjectReader& in) {
   out.checkpoint = in.integer<CheckpointId>("checkpoint");
   out.attempt = in.integer<AttemptId>("attempt");
   out.incarnation = in.integer<std::int64_t>("incarnation");
+  out.lineage = in.list("lineage", get_lineage_entry);
   out.parent_checkpoint = in.integer<CheckpointId>("parent_checkpoint");
   out.kind = in.one_of<SnapshotKind>("kind", kKindNames);
   out.is_terminal = in.boolean("is_terminal");
@@ -489,6 +500,7 @@ std::string manifest_to_json(const Manifest& m) {
                      {"checkpoint", m.checkpoint},
                      {"attempt", m.attempt},
                      {"incarnation", m.incarnation},
+                     {"lineage", put_list(m.lineage, put_lineage_entry)},
                      {"parent_checkpoint", m.parent_checkpoint},
                      {"kind", snapshot_kind_name(m.kind)},
                      {"is_terminal", m.is_terminal},

@@ -25,7 +25,8 @@ Manifest sample() {
   m.pipeline_id = "clicks-eu";
   m.checkpoint = 12;
   m.attempt = 3;
-  m.incarnation = 1;
+  m.incarnation = 77;
+  m.lineage = {{5, 3}, {6, 11}};
   m.parent_checkpoint = 11;
   m.is_terminal = true;
   m.triggered_ms = 1000;
@@ -43,7 +44,8 @@ Manifest sample() {
                 2,
                 "enum\0state",
                 {{0, false, {{"topic-0", "17"}}}, {1, true, {{"raw\xff", "9"}}}}}};
-  Committable committable{{"sink-uid", 3, 11, 2}, "txn", {"taskowned/a2-c11-0000000000000002-log"}};
+  Committable committable{
+      {"sink-uid", 3, 11, 2, 6}, "txn", {"taskowned/a2-c11-0000000000000002-log"}};
   m.sinks = {{"sink-uid",
               "sink",
               2,
@@ -68,6 +70,9 @@ TEST(Manifest, WhatWasEncodedIsDecoded) {
   EXPECT_EQ(m.operators, sample().operators);
   EXPECT_EQ(m.edges, sample().edges);
   EXPECT_EQ(m.in_flight, sample().in_flight);
+  EXPECT_EQ(m.incarnation, 77);
+  EXPECT_EQ(m.lineage, sample().lineage);
+  EXPECT_EQ(m.sinks[0].committables[0].id.incarnation, 6);
   EXPECT_EQ(m.sinks[0].committables.size(), 2U);
   EXPECT_EQ(m.sinks[0].committables[1].files, sample().sinks[0].committables[1].files);
   EXPECT_EQ(m.sources[0].readers[1].splits[0].id, "raw\xff");
@@ -86,10 +91,10 @@ TEST(Manifest, TheWorkedExampleOfTheFormatPageIsWhatIsWritten) {
   m.sources = {{"src", "numbers", 1, "", {{0, false, {{"split-0", "*"}}}}}};
   const std::string bytes = encode_manifest(m).value();
   const unsigned char header[] = {0x57, 0x45, 0x49, 0x52, 0x43, 0x4b, 0x50, 0x54, 0x01, 0x00,
-                                  0x00, 0x00, 0xdd, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
-                                  0x86, 0xaa, 0x3e, 0xd2, 0xbd, 0xb3, 0xed, 0x3b};
+                                  0x00, 0x00, 0xea, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                                  0x5d, 0xdd, 0x70, 0x35, 0x73, 0xc0, 0x83, 0x1c};
   EXPECT_EQ(bytes.substr(0, 28), std::string(reinterpret_cast<const char*>(header), 28));
-  EXPECT_EQ(bytes.size(), 505U);
+  EXPECT_EQ(bytes.size(), 518U);
   EXPECT_NE(bytes.find("\"splits\":[{\"id\":\"split-0\",\"state\":\"Kg==\"}]"), std::string::npos);
 }
 
@@ -153,6 +158,7 @@ TEST(Manifest, HostileBodiesWithGoodChecksumsAreRefused) {
       {"\"attempt\":3", "\"attempt\":\"3\""},
       {"\"attempt\":3", "\"attempt\":3,\"extra\":1"},
       {"\"checkpoint\":12", "\"checkpoint\":0"},
+      {"\"checkpoint\":11,\"incarnation\":6}]", "\"checkpoint\":12,\"incarnation\":6}]"},
       {"\"kind\":\"checkpoint\"", "\"kind\":\"other\""},
       {"\"max_parallelism\":128,\"operators\"", "\"max_parallelism\":40000,\"operators\""},
       {"chk-12/a3", "/etc/a3"},

@@ -16,6 +16,7 @@ namespace weir::checkpoint {
 namespace {
 
 constexpr std::string_view kManifestName = "_metadata";
+constexpr std::string_view kClaimName = "_claimed";
 constexpr std::size_t kHintBytesMax = 48;
 constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
 
@@ -203,6 +204,63 @@ std::string base_directory_of(const Manifest& manifest, const std::string& path)
   const bool is_file = path == kManifestName || path.ends_with("/" + std::string(kManifestName));
   std::string own = is_file ? parent_of(path) : path;
   return manifest.kind == SnapshotKind::kSavepoint ? own : parent_of(own);
+}
+
+std::string snapshot_directory_of(const Manifest& manifest, const std::string& base) {
+  return manifest.kind == SnapshotKind::kSavepoint
+             ? base
+             : join_path(base, CheckpointStore::directory_of(manifest.checkpoint));
+}
+
+Status claim_snapshot(FileSystem& files, const std::string& directory, const std::string& job_id,
+                      bool is_claimed) {
+  const std::string path = join_path(directory, kClaimName);
+  const std::string mine = "weir job " + job_id + "\n";
+  if (is_claimed) {
+    const Status published = files.publish(path, mine);
+    if (!published.ok() && published.error().code != ErrorCode::kAlreadyExists &&
+        published.error().code != ErrorCode::kUnknownOutcome) {
+      return published.error().with_context("cannot claim the snapshot");
+    }
+  }
+  const auto owner = files.read(path);
+  if (!owner.ok()) {
+    return owner.error().code == ErrorCode::kNotFound && !is_claimed ? Status() : owner.status();
+  }
+  if (owner.value() != mine) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "snapshot " + directory + " belongs to another job (" +
+                     owner.value().substr(0, owner.value().find('\n')) +
+                     "), which may delete it; copy it before anything else starts from it"};
+  }
+  return {};
+}
+
+Status dispose_snapshot(FileSystem& files, const std::string& directory) {
+  const auto manifest = CheckpointStore::load_from(files, directory);
+  if (!manifest.ok()) {
+    return manifest.error().code == ErrorCode::kNotFound ? Status() : manifest.status();
+  }
+  const auto remove = [&](const std::string& path) -> Status {
+    const Status removed = files.remove(path);
+    return !removed.ok() && removed.error().code == ErrorCode::kNotFound ? Status() : removed;
+  };
+  // First: from here on it does not exist, also after a power cut.
+  WEIR_TRY(remove(join_path(directory, kManifestName)));
+  WEIR_TRY(files.sync_directory(directory));
+  const std::string base = base_directory_of(manifest.value(), directory);
+  for (const FileReference& file : files_of(manifest.value())) {
+    const std::string path = join_path(base, file.path);
+    if (path.starts_with(directory + "/")) {  // others may be shared
+      WEIR_TRY(remove(path));
+    }
+  }
+  WEIR_TRY(remove(join_path(directory, kClaimName)));
+  const Status removed = files.remove_directory(directory);
+  if (!removed.ok()) {
+    log().info("{} is not empty and stays: {}", directory, removed.error().message);
+  }
+  return {};
 }
 
 }  // namespace weir::checkpoint

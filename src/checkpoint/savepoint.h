@@ -23,5 +23,16 @@ Result<std::string> write_savepoint(CheckpointStore& store, Manifest manifest,
 /// What the paths in a manifest found at `path` (a directory or its _metadata) are relative to: the
 /// savepoint's own directory, or the job's directory around a chk-<n>.
 std::string base_directory_of(const Manifest& manifest, const std::string& path);
+/// The directory that holds _metadata, from base_directory_of().
+std::string snapshot_directory_of(const Manifest& manifest, const std::string& base);
+
+/// Before a job starts from a snapshot that is not its own: kInvalidArgument when another job has
+/// claimed it. With `is_claimed` it belongs to `job_id` afterwards, durably (a file `_claimed`).
+Status claim_snapshot(FileSystem& files, const std::string& directory, const std::string& job_id,
+                      bool is_claimed);
+
+/// Deletes a snapshot: the manifest first, then the files that are its alone, then the directory.
+/// What the manifest does not name is left alone. Fine if it is gone already.
+Status dispose_snapshot(FileSystem& files, const std::string& directory);
 
 }  // namespace weir::checkpoint

@@ -121,7 +121,7 @@ Result<std::vector<AttemptId>> CheckpointStore::list_attempts() {
   return attempts;
 }
 
-Result<AttemptId> CheckpointStore::begin_attempt() {
+Result<AttemptId> CheckpointStore::begin_attempt(AttemptId floor) {
   WEIR_ASSIGN(const std::vector<AttemptId> attempts, list_attempts());
   if (attempt_ > 0 && !attempts.empty() && attempts.back() > attempt_) {
     return Error{ErrorCode::kFenced, "attempt " + std::to_string(attempt_) + " of job " +
@@ -129,7 +129,7 @@ Result<AttemptId> CheckpointStore::begin_attempt() {
                                          std::to_string(attempts.back()) +
                                          " of another process, which runs the job now"};
   }
-  AttemptId next = attempts.empty() ? 1 : attempts.back() + 1;
+  AttemptId next = std::max(attempts.empty() ? 0 : attempts.back(), floor) + 1;
   // A lost reply costs a number, which is harmless: they need not be dense.
   constexpr int tries_max = 100;
   for (int i = 0; i < tries_max; ++i, ++next) {

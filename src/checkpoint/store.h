@@ -49,10 +49,11 @@ class CheckpointStore {
                                                        StoreOptions options);
 
   /// Raises the attempt number durably. Call once per start and restart, before anything is
-  /// written or restored. kFenced: another process has begun an attempt since this store's last
-  /// one, so this process must not take the job back. Afterwards no older attempt can publish any
-  /// more, not even one that was paused in the middle of publish().
-  Result<AttemptId> begin_attempt();
+  /// written or restored; it will be above `floor`, an attempt that the job came from. kFenced:
+  /// another process has begun an attempt since this store's last one, so this process must not take
+  /// the job back. Afterwards no older attempt can publish any more, not even one that was paused in
+  /// the middle of publish().
+  Result<AttemptId> begin_attempt(AttemptId floor = 0);
   AttemptId attempt() const { return attempt_; }
   /// kFenced when a higher attempt exists.
   Status check_leading();

@@ -229,6 +229,7 @@ Result<checkpoint::Manifest> CheckpointDriver::build_manifest(CheckpointId check
   manifest.checkpoint = checkpoint;
   manifest.attempt = options_.attempt;
   manifest.incarnation = job.incarnation;
+  manifest.lineage = job.lineage;
   manifest.parent_checkpoint = last_published_;
   manifest.kind = from.trigger.kind;
   manifest.is_terminal = from.trigger.is_terminal;
@@ -415,8 +416,10 @@ void CheckpointDriver::act(const checkpoint::CollectGarbage& /*collect*/) {
     in_use.insert(in_use.end(), files.begin(), files.end());
   }
   store_strand_->run([this, released = released_files_, in_use = std::move(in_use)] {
-    const Status collected =
-        options_.store->collect_garbage(options_.job->garbage, in_use, released);
+    Status collected = options_.store->collect_garbage(options_.job->garbage, in_use, released);
+    if (collected.ok()) {
+      collected = dispose_claimed();
+    }
     options_.inbox->post([this, collected] {
       if (!collected.ok()) {
         log().warn("old checkpoints could not be removed: {}", collected.error().message);
@@ -424,6 +427,22 @@ void CheckpointDriver::act(const checkpoint::CollectGarbage& /*collect*/) {
       act_on(coordinator_.set_waiting_for_deletion(--waiting_for_deletion_, now_ms()));
     });
   });
+}
+
+/// A claimed snapshot is one of the retained checkpoints, and the oldest. On the store's strand.
+Status CheckpointDriver::dispose_claimed() {
+  if (options_.job->claimed_snapshot.empty() || is_claimed_disposed_) {
+    return {};
+  }
+  WEIR_ASSIGN(const std::vector<CheckpointId> own, options_.store->list_published());
+  if (static_cast<int>(own.size()) < options_.job->garbage.num_retained) {
+    return {};
+  }
+  WEIR_TRY(options_.store->check_leading());
+  WEIR_TRY(checkpoint::dispose_snapshot(options_.store->files(), options_.job->claimed_snapshot));
+  log().info("the claimed snapshot {} was subsumed and deleted", options_.job->claimed_snapshot);
+  is_claimed_disposed_ = true;
+  return {};
 }
 
 void CheckpointDriver::act(const checkpoint::RequestDone& done) {

@@ -87,6 +87,7 @@ class CheckpointDriver {
   void write_savepoint(CheckpointId checkpoint, const Collecting& from);
   void on_savepoint_written(CheckpointId checkpoint, const Result<std::string>& written);
   void answer(const checkpoint::RequestDone& done);
+  Status dispose_claimed();
   void on_published(CheckpointId checkpoint, const Status& status,
                     const checkpoint::PublishedSizes& sizes);
   void act(const checkpoint::NotifyComplete& complete);
@@ -113,6 +114,7 @@ class CheckpointDriver {
   std::vector<SourceCoordinator*> sources_;
   std::map<CheckpointId, Collecting> collecting_;
   std::vector<std::string> released_files_;
+  bool is_claimed_disposed_ = false;  ///< used on the store's strand
   checkpoint::RequestId next_request_ = 1;
   checkpoint::RequestId suspend_request_ = 0;
   std::map<checkpoint::RequestId, std::shared_ptr<SnapshotRequest>> requests_;

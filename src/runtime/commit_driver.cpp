@@ -30,28 +30,101 @@ Status CommitDriver::open() {
   return {};
 }
 
-void CommitDriver::restore(const checkpoint::Manifest* manifest,
+void CommitDriver::restore(const checkpoint::Manifest* manifest, Branch branch,
                            std::function<void(Status)> on_done) {
   on_restored_ = std::move(on_done);
-  std::vector<std::string> uids;
   for (const auto& [uid, lane] : lanes_) {
-    uids.push_back(uid);
+    uids_.push_back(uid);
   }
   if (manifest != nullptr) {
     restored_ = checkpoint::restored_committables(*manifest);
     for (const checkpoint::SinkSnapshot& sink : manifest->sinks) {
       restored_writer_states_[sink.uid] = checkpoint::all_writer_states(sink);
     }
+    if (const Status opened = open_foreign(manifest->pipeline_id); !opened.ok()) {
+      std::exchange(on_restored_, nullptr)(opened);
+      return;
+    }
   }
+  if (branch.is_branch && !branch.are_later_results_kept) {
+    check_later_results(0, manifest->completed_ms);
+  } else {
+    start_restore();
+  }
+}
+
+/// A snapshot of another pipeline: what it left prepared bears that one's names, and its writers'
+/// transactions are not ours to abort.
+Status CommitDriver::open_foreign(const std::string& pipeline_id) {
+  for (auto& [uid, lane] : lanes_) {
+    if (lane.committer == nullptr || lane.entry.context.pipeline_id == pipeline_id) {
+      continue;
+    }
+    SinkContext context = lane.entry.context;
+    context.pipeline_id = pipeline_id;
+    WEIR_ASSIGN(lane.foreign_committer, lane.entry.sink->create_committer(context));
+    restored_writer_states_.erase(uid);
+  }
+  return {};
+}
+
+/// One sink after the other, on I/O threads.
+void CommitDriver::check_later_results(std::size_t index, TimestampMs snapshot_ms) {
+  if (index == uids_.size()) {
+    start_restore();
+    return;
+  }
+  Lane& lane = lanes_.at(uids_[index]);
+  if (lane.committer == nullptr) {
+    check_later_results(index + 1, snapshot_ms);
+    return;
+  }
+  std::vector<Committable> own = restored_of(uids_[index], lane);
+  lane.strand->run([this, &lane, index, snapshot_ms, own = std::move(own),
+                    states = restored_writer_states_[uids_[index]]] {
+    Status status;
+    try {
+      status = lane.committer->check_no_later_results(states, own, snapshot_ms);
+    } catch (const std::exception& exception) {
+      status = Error{ErrorCode::kInternal, std::string("committer threw: ") + exception.what()};
+    }
+    options_.inbox->post([this, &lane, index, snapshot_ms, status] {
+      if (status.ok()) {
+        check_later_results(index + 1, snapshot_ms);
+        return;
+      }
+      Error error = status.error().with_context("sink '" + lane.entry.name + "'");
+      error.message +=
+          ". Going on from the snapshot would bring results twice: start from the latest one, "
+          "clear "
+          "the target, or set weir.state-recovery.later-results to KEEP";
+      std::exchange(on_restored_, nullptr)(error);
+    });
+  });
+}
+
+/// Committables that `lane`'s own committer, not the foreign one, is concerned with.
+std::vector<Committable> CommitDriver::restored_of(const std::string& sink_uid,
+                                                   const Lane& lane) const {
+  std::vector<Committable> own;
+  for (const Committable& committable : restored_) {
+    if (committable.id.sink_uid == sink_uid && lane.foreign_committer == nullptr) {
+      own.push_back(committable);
+    }
+  }
+  return own;
+}
+
+void CommitDriver::start_restore() {
   lanes_to_restore_ = lanes_.size();
   if (lanes_to_restore_ == 0) {
-    on_restored_({});
+    std::exchange(on_restored_, nullptr)({});
     return;
   }
   if (!restored_.empty()) {
     kill_point("restore.before_commit");
   }
-  act_on(ledger_.restore(uids, restored_, now_ms()));
+  act_on(ledger_.restore(uids_, restored_, now_ms()));
 }
 
 void CommitDriver::on_checkpoint_complete(CheckpointId checkpoint) {
@@ -89,20 +162,25 @@ void CommitDriver::start(const checkpoint::StartCommit& commit) {
                           "it was written with, so that the data is committed"});
     return;
   }
-  lane.strand->run([this, &lane, commit] {
+  // Only what was restored can be another pipeline's, and it is proved before anything else starts.
+  Committer* const committer =
+      lane.foreign_committer != nullptr && !ledger_.is_restored_done(lane.entry.context.sink_uid)
+          ? lane.foreign_committer.get()
+          : lane.committer.get();
+  lane.strand->run([this, committer, commit] {
     Result<CommitResult> result = Error{ErrorCode::kUnknownOutcome, "not tried"};
     try {
-      result = lane.committer->commit(commit.committable);
+      result = committer->commit(commit.committable);
     } catch (const std::exception& exception) {
       // Whatever it was, the commit may have happened.
-      result = Error{ErrorCode::kUnknownOutcome, std::string("committer threw: ") +
-                                                     exception.what()};
+      result =
+          Error{ErrorCode::kUnknownOutcome, std::string("committer threw: ") + exception.what()};
     }
     kill_point("commit.after");
     options_.inbox->post([this, commit, result = std::move(result)] {
-      const bool is_proved = result.ok() && (result.value().outcome == CommitOutcome::kCommitted ||
-                                             result.value().outcome ==
-                                                 CommitOutcome::kAlreadyCommitted);
+      const bool is_proved =
+          result.ok() && (result.value().outcome == CommitOutcome::kCommitted ||
+                          result.value().outcome == CommitOutcome::kAlreadyCommitted);
       if (is_proved) {
         released_files_.insert(released_files_.end(), commit.committable.files.begin(),
                                commit.committable.files.end());
@@ -123,14 +201,8 @@ void CommitDriver::abort_orphans(const std::string& sink_uid) {
     orphans_done(sink_uid, {});
     return;
   }
-  std::vector<Committable> own;
-  for (const Committable& committable : restored_) {
-    if (committable.id.sink_uid == sink_uid) {
-      own.push_back(committable);
-    }
-  }
   // Copied here: the strands of several sinks run at the same time.
-  lane.strand->run([this, &lane, sink_uid, own = std::move(own),
+  lane.strand->run([this, &lane, sink_uid, own = restored_of(sink_uid, lane),
                     states = restored_writer_states_[sink_uid]] {
     Status status;
     try {
@@ -147,9 +219,8 @@ void CommitDriver::orphans_done(const std::string& sink_uid, const Status& statu
     return;
   }
   if (!status.ok()) {
-    std::exchange(on_restored_, nullptr)(
-        status.error().with_context("sink '" + lanes_.at(sink_uid).entry.name +
-                                    "', aborting what earlier attempts left open"));
+    std::exchange(on_restored_, nullptr)(status.error().with_context(
+        "sink '" + lanes_.at(sink_uid).entry.name + "', aborting what earlier attempts left open"));
     return;
   }
   if (--lanes_to_restore_ == 0) {

@@ -41,7 +41,14 @@ class CommitDriver {
   Status open();
   /// Commits everything the restored checkpoint left open, then aborts what earlier attempts left
   /// behind. `on_done` runs on the job's thread when writers may open.
-  void restore(const checkpoint::Manifest* manifest, std::function<void(Status)> on_done);
+  /// With `is_branch`, a start from a chosen snapshot, sinks first prove that their targets hold no
+  /// later results, unless `are_later_results_kept`.
+  struct Branch {
+    bool is_branch = false;
+    bool are_later_results_kept = false;
+  };
+  void restore(const checkpoint::Manifest* manifest, Branch branch,
+               std::function<void(Status)> on_done);
 
   void add(std::vector<Committable> committables) { ledger_.add(std::move(committables)); }
   void on_checkpoint_complete(CheckpointId checkpoint);
@@ -56,8 +63,14 @@ class CommitDriver {
     SinkEntry entry;
     std::shared_ptr<Strand> strand;
     std::unique_ptr<Committer> committer;  // null when the sink is not exactly-once
+    /// For what the pipeline prepared that the chosen snapshot is of, if that is another one.
+    std::unique_ptr<Committer> foreign_committer;
   };
 
+  Status open_foreign(const std::string& pipeline_id);
+  void check_later_results(std::size_t index, TimestampMs snapshot_ms);
+  std::vector<Committable> restored_of(const std::string& sink_uid, const Lane& lane) const;
+  void start_restore();
   void act_on(const checkpoint::LedgerActions& actions);
   void start(const checkpoint::StartCommit& commit);
   void abort_orphans(const std::string& sink_uid);
@@ -67,6 +80,7 @@ class CommitDriver {
   const Options options_;
   checkpoint::CommitLedger ledger_;
   std::map<std::string, Lane> lanes_;
+  std::vector<std::string> uids_;
   std::vector<Committable> restored_;
   std::map<std::string, std::vector<std::string>> restored_writer_states_;
   std::function<void(Status)> on_restored_;

@@ -86,7 +86,8 @@ Status JobAttempt::prepare() {
   on_phase_(JobPhase::kRestoring);
   create_commit_driver();
   WEIR_TRY(commits_->open());
-  commits_->restore(restored_, [this](const Status& status) {
+  const CommitDriver::Branch branch{is_chosen_, options_.are_later_results_kept};
+  commits_->restore(restored_, branch, [this](const Status& status) {
     if (!status.ok()) {
       fail(status.error());
     } else if (is_finished_before()) {

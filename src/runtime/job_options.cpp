@@ -64,7 +64,6 @@ Result<JobOptions> job_options_of(const Configuration& configuration, const std:
   job.pipeline_id = configuration.find(kJobId).value_or(job.job_name);
   job.job_id = job_id_of(job.pipeline_id);
   job.control_socket = configuration.find(kControlSocket).value_or("");
-  job.incarnation = configuration.get(kIncarnation);
   const int workers = configuration.get(kWorkers);
   job.workers =
       workers > 0 ? workers : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -75,6 +74,8 @@ Result<JobOptions> job_options_of(const Configuration& configuration, const std:
   job.is_max_parallelism_explicit = configuration.is_set(kMaxParallelism);
   job.recovery_path = configuration.find(kRecoveryPath).value_or("");
   job.is_unclaimed_state_ignored = configuration.get(kIgnoreUnclaimedState);
+  job.is_snapshot_claimed = configuration.get(kRecoveryClaimMode) == ClaimMode::kClaim;
+  job.are_later_results_kept = configuration.get(kLaterResults) == LaterResults::kKeep;
   if (configuration.is_set(kCheckpointInterval)) {
     WEIR_TRY(read_checkpoint_options(configuration, job));
   }
@@ -85,6 +86,8 @@ SinkContext sink_context_of(const JobOptions& options, AttemptId attempt, Checkp
   SinkContext context;
   context.pipeline_id = options.pipeline_id;
   context.attempt = attempt;
+  context.incarnation = options.incarnation;
+  context.lineage = options.lineage;
   context.is_checkpointing_enabled = options.is_checkpointing_enabled;
   context.checkpoint_interval = DurationMs(options.coordinator.interval_ms);
   context.checkpoint_timeout = DurationMs(options.coordinator.timeout_ms);

@@ -18,8 +18,9 @@ namespace weir::runtime {
 struct JobOptions {
   std::string job_name;
   std::string pipeline_id;
-  std::string job_id;  ///< 32 hexadecimal digits
-  std::int64_t incarnation = 0;
+  std::string job_id;            ///< 32 hexadecimal digits
+  std::int64_t incarnation = 0;  ///< of a run; found out by the job runner, as the next
+  Lineage lineage;
   std::string control_socket;  ///< path, "off", or empty for the default place
   int workers = 1;
   int io_threads = 4;
@@ -39,6 +40,11 @@ struct JobOptions {
   int commit_retries = 10;
   std::string recovery_path;  ///< empty = the latest checkpoint of this job, if any
   bool is_unclaimed_state_ignored = false;
+  /// Directory of a claimed snapshot, to be deleted when it is subsumed; empty = none. Found out by
+  /// the job runner.
+  std::string claimed_snapshot;
+  bool is_snapshot_claimed = false;     ///< claim-mode CLAIM
+  bool are_later_results_kept = false;  ///< weir.state-recovery.later-results
 
   JobListener listener;  ///< may be empty
   /// Where checkpoints are written; null = the machine's own file system. Outlives the job.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include "base/clock.h"
@@ -30,6 +31,13 @@ bool is_permanent(ErrorCode code) {
   }
 }
 
+/// Never 0, which is the line of manifests from before there were any.
+std::int64_t random_incarnation() {
+  std::random_device chance;
+  const std::uint64_t value = (std::uint64_t{chance()} << 32) | chance();
+  return static_cast<std::int64_t>(value >> 1) | 1;
+}
+
 /// Tasks open state files by name: those of a snapshot that the user chose have absolute ones.
 void name_state_files(checkpoint::Manifest& manifest, const std::string& base) {
   for (checkpoint::OperatorSnapshot& op : manifest.operators) {
@@ -54,7 +62,8 @@ JobRunner::JobRunner(ExecutionPlan plan, JobOptions options,
       options_(std::move(options)),
       restarts_(std::move(restarts)),
       control_(std::make_shared<JobControl>(options_.job_name, options_.job_id)),
-      io_(options_.io_threads) {}
+      io_(options_.io_threads),
+      new_incarnation_(random_incarnation()) {}
 
 Result<JobResult> JobRunner::run() {
   Result<JobResult> result = run_to_end();
@@ -180,21 +189,58 @@ Status JobRunner::preflight() {
   return {};
 }
 
-Result<std::optional<RestorePoint>> JobRunner::find_restore_point() {
-  WEIR_ASSIGN(std::optional<checkpoint::Manifest> latest, store_->load_latest());
-  if (latest.has_value()) {
-    return std::optional<RestorePoint>({*std::move(latest), {}});
-  }
+Status JobRunner::load_chosen() {
+  chosen_.reset();
   if (options_.recovery_path.empty()) {
-    return std::optional<RestorePoint>();
+    return {};
   }
   const std::string path =
       std::filesystem::absolute(options_.recovery_path).lexically_normal().string();
+  auto manifest = checkpoint::CheckpointStore::load_from(*files_, path);
+  if (!manifest.ok()) {
+    if (manifest.error().code == ErrorCode::kNotFound) {
+      return {};  // an error only if it is still needed
+    }
+    return manifest.error().with_context("execution.state-recovery.path");
+  }
   RestorePoint chosen;
-  WEIR_ASSIGN(chosen.manifest, checkpoint::CheckpointStore::load_from(*files_, path));
+  chosen.manifest = std::move(manifest).value();
   chosen.base = checkpoint::base_directory_of(chosen.manifest, path);
   name_state_files(chosen.manifest, chosen.base);
-  return std::optional<RestorePoint>(std::move(chosen));
+  chosen_ = std::move(chosen);
+  return {};
+}
+
+/// The job's own latest checkpoint, unless the user chose a snapshot that it does not come from.
+Result<std::optional<RestorePoint>> JobRunner::find_restore_point() {
+  WEIR_ASSIGN(std::optional<checkpoint::Manifest> latest, store_->load_latest());
+  const bool is_path_set = !options_.recovery_path.empty();
+  if (latest.has_value()) {
+    const Lineage& lineage = latest->lineage;
+    // A snapshot that is gone was subsumed: the user may delete it after the first checkpoint.
+    const bool comes_from_chosen =
+        is_path_set && !lineage.empty() &&
+        (!chosen_.has_value() || lineage.back() == LineageEntry{chosen_->manifest.incarnation,
+                                                                chosen_->manifest.checkpoint});
+    if (!is_path_set || comes_from_chosen) {
+      return std::optional<RestorePoint>({*std::move(latest), {}});
+    }
+  }
+  if (is_path_set && !chosen_.has_value()) {
+    return Error{ErrorCode::kNotFound, "execution.state-recovery.path: there is no snapshot in " +
+                                           options_.recovery_path};
+  }
+  return chosen_;
+}
+
+/// A snapshot belongs to one job at most, which may delete it under the feet of others.
+Status JobRunner::claim_chosen() {
+  const std::string directory = checkpoint::snapshot_directory_of(chosen_->manifest, chosen_->base);
+  if (chosen_->base == std::filesystem::absolute(store_->root()).lexically_normal().string()) {
+    return {};  // its own already
+  }
+  return checkpoint::claim_snapshot(*files_, directory, options_.job_id,
+                                    options_.is_snapshot_claimed);
 }
 
 Status JobRunner::check_restore(const checkpoint::Manifest& manifest) {
@@ -224,8 +270,24 @@ Result<JobAttempt::Outcome> JobRunner::run_attempt() {
   std::optional<RestorePoint> restored;
   JobOptions options = options_;
   if (store_ != nullptr) {
-    WEIR_ASSIGN(attempt, store_->begin_attempt());
+    WEIR_TRY(load_chosen());
+    WEIR_ASSIGN(attempt,
+                store_->begin_attempt(chosen_.has_value() ? chosen_->manifest.attempt : 0));
     WEIR_ASSIGN(restored, find_restore_point());
+    options.incarnation = new_incarnation_;
+    if (restored.has_value() && restored->is_chosen()) {
+      WEIR_TRY(claim_chosen());
+      options.lineage = restored->manifest.lineage;
+      options.lineage.push_back({restored->manifest.incarnation, restored->manifest.checkpoint});
+    } else if (restored.has_value()) {
+      options.incarnation = restored->manifest.incarnation;
+      options.lineage = restored->manifest.lineage;
+    }
+    if (chosen_.has_value() && options_.is_snapshot_claimed &&
+        chosen_->base != std::filesystem::absolute(store_->root()).lexically_normal().string()) {
+      options.claimed_snapshot =
+          checkpoint::snapshot_directory_of(chosen_->manifest, chosen_->base);
+    }
     WEIR_ASSIGN(const CheckpointId highest, store_->highest_checkpoint_id());
     options.coordinator.first_checkpoint =
         std::max(highest, restored.has_value() ? restored->manifest.checkpoint : 0) + 1;

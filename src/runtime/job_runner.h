@@ -28,7 +28,9 @@ class JobRunner {
   Status preflight();
   Status open_store();
   Status open_control_socket();
+  Status load_chosen();
   Result<std::optional<RestorePoint>> find_restore_point();
+  Status claim_chosen();
   Status check_restore(const checkpoint::Manifest& manifest);
   Result<JobAttempt::Outcome> run_attempt();
   /// True when the job is to start again; waits for the time to come.
@@ -46,6 +48,10 @@ class JobRunner {
   FileSystem* files_ = nullptr;
   std::unique_ptr<checkpoint::CheckpointStore> store_;
   std::unique_ptr<ControlServer> control_server_;
+  /// The snapshot that the user chose; nothing when none was, or when it is gone.
+  std::optional<RestorePoint> chosen_;
+  /// The job's line, when it does not go on from a checkpoint of its own.
+  const std::int64_t new_incarnation_;
   JobStatus status_;
   /// Checkpoints of the attempts before the present one.
   std::int64_t completed_before_ = 0;

@@ -184,6 +184,9 @@ Status PendingSnapshot::collect_sinks() {
     }
     WEIR_ASSIGN(auto prepared, part.node->sink->poll_prepared(barrier_.checkpoint));
     if (prepared.has_value()) {
+      for (Committable& committable : *prepared) {
+        committable.id.incarnation = environment_.sink_defaults.incarnation;
+      }
       result_.sinks[part.sink_index].committables = std::move(*prepared);
       part.is_prepared = true;
     }

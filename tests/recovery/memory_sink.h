@@ -59,7 +59,8 @@ class Target {
     }
     const CommittableId& id = committable.id;
     const std::string identity = id.sink_uid + "/" + std::to_string(id.subtask) + "/" +
-                                 std::to_string(id.checkpoint) + "/" + std::to_string(id.attempt);
+                                 std::to_string(id.checkpoint) + "/" + std::to_string(id.attempt) +
+                                 "/" + std::to_string(id.incarnation);
     if (!committed_.insert(identity).second) {
       return CommitResult{CommitOutcome::kAlreadyCommitted, identity};
     }

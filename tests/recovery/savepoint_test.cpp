@@ -1,9 +1,6 @@
 #include <fstream>
 
-#include "checkpoint/savepoint.h"
-#include "checkpoint/store.h"
-#include "io/local_file_system.h"
-#include "recovery/client_scenario.h"
+#include "recovery/savepoint_scenario.h"
 
 /// Savepoints of a running job, and what starts from them.
 namespace weir::recovery {
@@ -11,47 +8,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-class SavepointTest : public JobClientTest {
- protected:
-  std::string savepoints() const { return directory_ + "/savepoints"; }
-
-  Configuration from(const std::string& path, const std::string& checkpoints,
-                     int parallelism = 2) const {
-    Configuration settings = configuration(parallelism);
-    settings.set(options::kCheckpointDir, directory_ + "/" + checkpoints);
-    settings.set(options::kRecoveryPath, path);
-    return settings;
-  }
-  static checkpoint::Manifest manifest_of(const std::string& path) {
-    auto manifest = checkpoint::CheckpointStore::load_from(local_file_system(), path);
-    EXPECT_TRUE(manifest.ok()) << manifest.error().message;
-    return std::move(manifest).value();
-  }
-  static std::string read_file(const std::string& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  }
-  /// State files of operator `uid` by subtask, whole.
-  static std::vector<std::string> state_of(const std::string& path, const std::string& uid) {
-    std::vector<std::string> files;
-    for (const auto& op : manifest_of(path).operators) {
-      for (const auto& subtask : op.subtasks) {
-        for (const auto& handle : subtask.files) {
-          if (op.uid == uid) {
-            files.push_back(read_file(path + "/" + handle.file.path));
-          }
-        }
-      }
-    }
-    return files;
-  }
-  JobClient start_sums(const Configuration& settings) const {
-    Environment environment(settings);
-    sum_windows(environment, dud());
-    return environment.execute_async("recovery").value();
-  }
-};
 
 TEST_F(SavepointTest, APlainSavepointHasNoEffectOnSinksAndTheJobGoesOn) {
   JobClient job = start(without_period());
@@ -120,7 +76,7 @@ TEST_F(SavepointTest, M1AStopWithSavepointFiresNothingAndGoesOnWithoutADuplicate
   EXPECT_TRUE(std::includes(expected.begin(), expected.end(), early.begin(), early.end()));
   EXPECT_LT(early.size(), expected.size());
 
-  expect_state(run_sums(from(stopped.value().path, "next", 3), dud()), JobState::kFinished);
+  expect_state(run_sums(chosen(stopped.value().path, "next", 3), dud()), JobState::kFinished);
   EXPECT_EQ(sums_->rows(), expected);
 }
 
@@ -166,7 +122,7 @@ TEST_F(SavepointTest, WhoGoesOnFromADrainedSavepointIsNotLateForEver) {
   const Result<SnapshotInfo> stopped = answer(job.stop_with_savepoint(true, savepoints()));
   ASSERT_TRUE(stopped.ok()) << stopped.error().message;
   const std::size_t drained = sums_->rows().size();
-  expect_state(run_sums(from(stopped.value().path, "next"), dud()), JobState::kFinished);
+  expect_state(run_sums(chosen(stopped.value().path, "next"), dud()), JobState::kFinished);
   EXPECT_GT(sums_->rows().size(), drained);
   std::int64_t sum = 0;
   for (const WindowSum& window : sums_->rows()) {
@@ -195,7 +151,7 @@ TEST_F(SavepointTest, ASavepointMayBeMovedAndStartedAtAnyParallelism) {
   int run = 0;
   for (const int parallelism : {1, 3, 4, 7}) {
     counts_ = std::make_shared<Target<Counted>>(*at_the_stop);
-    expect_state(run_counts(from(moved, "run-" + std::to_string(run++), parallelism), dud()),
+    expect_state(run_counts(chosen(moved, "run-" + std::to_string(run++), parallelism), dud()),
                  JobState::kFinished);
     EXPECT_EQ(counts_->rows(), expected_counts(source_)) << parallelism;
   }
