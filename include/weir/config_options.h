@@ -156,7 +156,8 @@ inline constexpr ConfigOption<CheckpointRetention> kCheckpointRetention{
     "execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION",
     "What becomes of the retained checkpoints when the job fails or is cancelled. "
     "DELETE_ON_CANCELLATION keeps them on failure only, NO_EXTERNALIZED_CHECKPOINTS (Flink's "
-    "default) never. A job that ends FINISHED deletes them always, a suspended one never.",
+    "default) never. Where any mode is set, a job that ends FINISHED deletes them. A suspended job "
+    "keeps them always.",
     nullptr};
 inline constexpr ConfigOption<int> kRetainedCheckpoints{
     "execution.checkpointing.num-retained", "1", "Completed checkpoints that are kept.",

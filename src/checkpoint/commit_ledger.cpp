@@ -202,6 +202,13 @@ void CommitLedger::retry(Entry& entry, const std::string& detail, bool is_unknow
          out);
     return;
   }
+  if (options_.retries_max >= 0 && !entry.was_unknown && entry.tries > options_.retries_max) {
+    stop(entry, ErrorCode::kUnavailable,
+         "not done after " + std::to_string(options_.retries_max) +
+             " retries (sink.committer.retries), last: " + detail,
+         out);
+    return;
+  }
   entry.not_before_ms = now_ms + delay_ms;
 }
 

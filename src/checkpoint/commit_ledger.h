@@ -24,6 +24,9 @@ struct CommitLedgerOptions {
   /// A committable not proved so long after its first try, or its latest progress, fails the job.
   /// -1 = never.
   std::int64_t deadline_ms = 10 * 60 * 1000;
+  /// sink.committer.retries: so many retries of one commit whose outcome was never unknown, then the
+  /// job fails over. -1 = any number.
+  int retries_max = -1;
 };
 
 /// Call Committer::commit of the sink and bring the answer to on_result.

@@ -278,13 +278,25 @@ CoordinatorActions CheckpointCoordinator::abort_all(AbortReason reason, Timestam
 CoordinatorActions CheckpointCoordinator::set_backlog(bool is_backlog, TimestampMs now_ms) {
   const bool was_on = is_periodic_on();
   is_backlog_ = is_backlog;
+  on_period_changed(was_on, now_ms);
+  return finish(now_ms, {});
+}
+
+CoordinatorActions CheckpointCoordinator::set_periodic_paused(bool is_paused,
+                                                              TimestampMs now_ms) {
+  const bool was_on = is_periodic_on();
+  is_periodic_paused_ = is_paused;
+  on_period_changed(was_on, now_ms);
+  return finish(now_ms, {});
+}
+
+void CheckpointCoordinator::on_period_changed(bool was_on, TimestampMs now_ms) {
   if (is_periodic_on() && next_periodic_ms_ != kMaxTimestamp) {
     next_periodic_ms_ = std::min(next_periodic_ms_, now_ms + interval_now_ms());
   }
   if (is_periodic_on() && !was_on) {
     last_completed_at_ms_ = now_ms;  // Nothing was expected of the time without checkpoints.
   }
-  return finish(now_ms, {});
 }
 
 CoordinatorActions CheckpointCoordinator::set_waiting_for_deletion(int count, TimestampMs now_ms) {

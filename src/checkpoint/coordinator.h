@@ -105,12 +105,21 @@ class CheckpointCoordinator {
 
   /// Some source works off a backlog.
   CoordinatorActions set_backlog(bool is_backlog, TimestampMs now_ms);
+  /// No periodic checkpoints for now, nor any expected by the age rule. Requests and the final
+  /// checkpoint go on.
+  CoordinatorActions set_periodic_paused(bool is_paused, TimestampMs now_ms);
   /// Completed checkpoints whose files still wait for deletion; more than max_concurrent of them
   /// hold back new checkpoints.
   CoordinatorActions set_waiting_for_deletion(int count, TimestampMs now_ms);
 
   const CheckpointStatistics& statistics() const { return statistics_; }
   CheckpointId last_completed() const { return last_completed_; }
+  /// Since the last checkpoint was completed, or since on_start.
+  std::int64_t age_ms(TimestampMs now_ms) const { return now_ms - last_completed_at_ms_; }
+  /// The age that fails the job; kMaxTimestamp while no checkpoint is expected.
+  std::int64_t age_limit_ms() const {
+    return is_started_ && is_periodic_on() ? options_.age_limit_ms : kMaxTimestamp;
+  }
   /// When on_time is due next; kMaxTimestamp = never.
   TimestampMs next_wake_ms() const;
   std::vector<CheckpointId> pending() const;
@@ -149,6 +158,7 @@ class CheckpointCoordinator {
   static TimestampMs add_ms(TimestampMs at_ms, std::int64_t duration_ms) {
     return at_ms > kMaxTimestamp - duration_ms ? kMaxTimestamp : at_ms + duration_ms;
   }
+  void on_period_changed(bool was_on, TimestampMs now_ms);
   std::int64_t interval_now_ms() const;
   bool is_periodic_on() const;
   bool is_terminal_pending() const;
@@ -176,6 +186,7 @@ class CheckpointCoordinator {
   bool is_started_ = false;
   bool are_tasks_running_ = false;
   bool is_backlog_ = false;
+  bool is_periodic_paused_ = false;
   bool is_final_wanted_ = false;
   bool is_over_ = false;
 };

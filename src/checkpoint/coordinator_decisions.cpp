@@ -210,7 +210,8 @@ std::int64_t CheckpointCoordinator::interval_now_ms() const {
 }
 
 bool CheckpointCoordinator::is_periodic_on() const {
-  return options_.interval_ms > 0 && !(is_backlog_ && options_.interval_during_backlog_ms == 0);
+  return options_.interval_ms > 0 && !is_periodic_paused_ &&
+         !(is_backlog_ && options_.interval_during_backlog_ms == 0);
 }
 
 bool CheckpointCoordinator::is_terminal_pending() const {

@@ -481,5 +481,17 @@ TEST(TriggerQueue, WhileTheLimitIsReachedOnlyAForcedHeadMayStart) {
   EXPECT_EQ(queue.take(true)->request, 2U);
 }
 
+TEST(CheckpointCoordinator, WhilePausedNothingIsPeriodicAndNothingIsTooOld) {
+  CheckpointCoordinator c(options());
+  (void)c.on_start(0);
+  (void)c.on_tasks_running({0}, 0);
+  (void)c.set_periodic_paused(true, 10);
+  EXPECT_EQ(c.age_limit_ms(), kMaxTimestamp);
+  EXPECT_EQ(lines(c.on_time(100'000'000)), Lines{});
+  EXPECT_FALSE(lines(c.request_checkpoint(5, 100'000'000)).empty());  // on request all the same
+  (void)c.set_periodic_paused(false, 100'000'100);
+  EXPECT_EQ(c.age_ms(100'000'150), 50);
+}
+
 }  // namespace
 }  // namespace weir::checkpoint

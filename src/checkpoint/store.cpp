@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <random>
 #include <set>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -24,6 +25,7 @@ constexpr std::string_view kTaskOwned = "taskowned";
 constexpr std::string_view kManifestName = "_metadata";
 /// Shorter than any manifest, and not empty: what a damage cuts a manifest down to is no seal.
 constexpr std::string_view kSeal = "weir: number given up\n";
+constexpr std::string_view kFinishedPrefix = "_finished-";
 constexpr std::size_t kHintBytesMax = 48;
 
 std::uint64_t random_start() {
@@ -515,6 +517,83 @@ Status CheckpointStore::collect_garbage(const GarbageOptions& options,
     }
   }
   return collect(plan_garbage(facts));
+}
+
+Status CheckpointStore::dispose_all() {
+  WEIR_TRY(check_leading());
+  WEIR_ASSIGN(const std::vector<CheckpointId> published, list_published());
+  GarbagePlan plan;
+  // Cut short, the newest must be what is left: an older one would lie below what sinks committed.
+  for (auto id = published.rbegin(); id != published.rend(); ++id) {
+    plan.manifests.push_back(manifest_name_of(*id));
+  }
+  WEIR_ASSIGN(const std::vector<StoredFile> stored, list_files());
+  WEIR_ASSIGN(const CheckpointId highest, highest_checkpoint_id());
+  for (const StoredFile& file : stored) {
+    const auto origin = origin_of(file.path);
+    const auto checkpoint = checkpoint_of_path(file.path);
+    if (!file.is_directory && origin.has_value() && origin->attempt <= attempt_) {
+      plan.files.push_back(file.path);
+    } else if (file.is_directory && checkpoint.has_value() && *checkpoint < highest) {
+      plan.directories.push_back(file.path);
+    }
+  }
+  return collect(plan);
+}
+
+Status CheckpointStore::publish_finished(const FinishedRecord& record) {
+  WEIR_TRY(check_leading());
+  std::string text = "weir finished " + std::to_string(record.checkpoint) + " " +
+                     std::to_string(record.incarnation);
+  for (const LineageEntry& entry : record.lineage) {
+    text += " " + std::to_string(entry.incarnation) + ":" + std::to_string(entry.checkpoint);
+  }
+  text += "\n";
+  const std::string path =
+      join_path(root_, std::string(kFinishedPrefix) + std::to_string(record.checkpoint));
+  kill_point("finish.before_record");
+  const Status published = files_.publish(path, text);
+  if (!published.ok()) {
+    WEIR_TRY(confirm_published(path, text, published.error()));
+  }
+  kill_point("finish.after_record");
+  return {};
+}
+
+Result<std::optional<FinishedRecord>> CheckpointStore::load_finished() {
+  WEIR_ASSIGN(const auto entries, files_.list(root_));
+  CheckpointId highest = 0;
+  for (const DirectoryEntry& entry : entries) {
+    if (entry.name.starts_with(kFinishedPrefix)) {
+      highest = std::max(highest,
+                         number_of(entry.name.substr(kFinishedPrefix.size())).value_or(0));
+    }
+  }
+  WEIR_ASSIGN(const std::vector<CheckpointId> published, list_published());
+  if (highest == 0 || (!published.empty() && published.front() > highest)) {
+    return std::optional<FinishedRecord>();
+  }
+  const std::string path = join_path(root_, std::string(kFinishedPrefix) + std::to_string(highest));
+  WEIR_ASSIGN(const std::string text, files_.read(path));
+  std::istringstream in(text);
+  std::string weir;
+  std::string finished;
+  FinishedRecord record;
+  in >> weir >> finished >> record.checkpoint >> record.incarnation;
+  bool is_good = in.good() && weir == "weir" && finished == "finished" &&
+                 record.checkpoint == highest && text.ends_with('\n');
+  for (std::string word; is_good && in >> word;) {
+    std::istringstream pair(word);
+    LineageEntry entry;
+    char colon = 0;
+    pair >> entry.incarnation >> colon >> entry.checkpoint;
+    is_good = !pair.fail() && pair.eof() && colon == ':';
+    record.lineage.push_back(entry);
+  }
+  if (!is_good) {
+    return Error{ErrorCode::kCorruption, "the record that the job has finished is damaged: " + path};
+  }
+  return std::optional<FinishedRecord>(std::move(record));
 }
 
 }  // namespace weir::checkpoint

@@ -36,6 +36,13 @@ enum class FileScope {
   kTaskOwned,  ///< taskowned/: named by committables
 };
 
+/// That a job has ended for good: what is left of it when its checkpoints are deleted.
+struct FinishedRecord {
+  CheckpointId checkpoint = 0;  ///< its last one
+  std::int64_t incarnation = 0;
+  Lineage lineage;
+};
+
 /// The checkpoints of one job on a file system; docs/formats/checkpoint-layout.md.
 ///
 /// A checkpoint exists when its manifest was published, and is never changed afterwards. File
@@ -103,6 +110,13 @@ class CheckpointStore {
   static bool is_seal(std::string_view bytes);
   /// True when there is a manifest, be it damaged; false when there is none, or a seal.
   static Result<bool> is_published(FileSystem& files, const std::string& manifest_path);
+  /// Deletes every checkpoint of the job, oldest first, while this attempt leads. The highest number
+  /// stays visible, so that it is not given out again.
+  Status dispose_all();
+  /// Publishes `_finished-<checkpoint>`. Kill points: finish.before_record, finish.after_record.
+  Status publish_finished(const FinishedRecord& record);
+  /// The highest record, if the job went on to no later checkpoint.
+  Result<std::optional<FinishedRecord>> load_finished();
 
   static std::string directory_of(CheckpointId checkpoint);      ///< "chk-<n>"
   static std::string manifest_name_of(CheckpointId checkpoint);  ///< "chk-<n>/_metadata"

@@ -316,5 +316,54 @@ TEST_F(StoreTest, AChosenSnapshotIsLoadedByDirectoryOrFile) {
   EXPECT_EQ(CheckpointStore::load_from(files_, directory + "/_metadata").value().checkpoint, 1);
 }
 
+TEST_F(StoreTest, AnAttemptMayBeToldToRiseAboveAnother) {
+  EXPECT_EQ(open()->begin_attempt(7).value(), 8);
+  EXPECT_EQ(open()->begin_attempt(3).value(), 9);
+}
+
+TEST_F(StoreTest, TheRecordOfTheEndIsReadBackAndCountsUntilTheJobGoesOn) {
+  const auto store = begin();
+  EXPECT_FALSE(store->load_finished().value().has_value());
+  ASSERT_TRUE(store->publish_finished({4, 77, {{5, 2}, {6, 3}}}).ok());
+  ASSERT_TRUE(store->publish_finished({4, 77, {{5, 2}, {6, 3}}}).ok()) << "after a lost reply";
+  EXPECT_FALSE(store->publish_finished({4, 78, {}}).ok()) << "another end is not this one";
+  const auto record = store->load_finished().value();
+  ASSERT_TRUE(record.has_value());
+  EXPECT_EQ(record->checkpoint, 4);
+  EXPECT_EQ(record->incarnation, 77);
+  EXPECT_EQ(record->lineage, (Lineage{{5, 2}, {6, 3}}));
+  ASSERT_TRUE(store->publish(with_file(*store, 5, "content")).ok());
+  EXPECT_FALSE(store->load_finished().value().has_value());
+}
+
+TEST_F(StoreTest, DisposingOfEverythingKeepsTheNumbersAndNothingElse) {
+  const auto store = begin();
+  for (CheckpointId id = 1; id <= 3; ++id) {
+    ASSERT_TRUE(store->publish(with_file(*store, id, "content")).ok());
+  }
+  ASSERT_TRUE(store->dispose_all().ok());
+  EXPECT_TRUE(store->list_published().value().empty());
+  EXPECT_EQ(store->highest_checkpoint_id().value(), 3);
+  for (const StoredFile& file : store->list_files().value()) {
+    EXPECT_FALSE(origin_of(file.path).has_value()) << file.path;
+  }
+}
+
+TEST_F(StoreTest, DisposingThatIsCutShortLeavesTheNewestCheckpoint) {
+  const auto store = begin();
+  for (CheckpointId id = 1; id <= 3; ++id) {
+    ASSERT_TRUE(store->publish(with_file(*store, id, "content")).ok());
+  }
+  FileFault fault;
+  fault.operation = FileOperation::kRemove;
+  fault.passes_before = 2;
+  fault.times = 100;
+  files_.plan(fault);
+  EXPECT_FALSE(store->dispose_all().ok());
+  files_.heal();
+  EXPECT_EQ(store->list_published().value(), std::vector<CheckpointId>{3});
+  EXPECT_TRUE(store->verify(store->load(3).value()).ok());
+}
+
 }  // namespace
 }  // namespace weir::checkpoint

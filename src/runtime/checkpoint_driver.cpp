@@ -35,6 +35,12 @@ void CheckpointDriver::on_all_running() {
 }
 
 void CheckpointDriver::on_time() {
+  const std::int64_t limit_ms = coordinator_.age_limit_ms();
+  const bool is_old = age_ms() >= limit_ms / 2;
+  if (is_old && !is_age_warned_) {
+    log().warn("no checkpoint was completed for {} ms; at {} ms the job fails", age_ms(), limit_ms);
+  }
+  is_age_warned_ = is_old;
   if (coordinator_.next_wake_ms() <= now_ms()) {
     act_on(coordinator_.on_time(now_ms()));
   }
@@ -150,7 +156,14 @@ void CheckpointDriver::on_decline(int task, CheckpointId checkpoint, const Error
                                  checkpoint::AbortReason::kCheckpointAsyncException, now_ms()));
 }
 
+void CheckpointDriver::set_backlog(bool is_backlog) {
+  act_on(coordinator_.set_backlog(is_backlog, now_ms()));
+}
+
 void CheckpointDriver::on_end_of_data(int task) {
+  if (!options_.job->are_checkpoints_taken_after_finish) {
+    act_on(coordinator_.set_periodic_paused(true, now_ms()));
+  }
   act_on(coordinator_.on_task_end_of_data(task, now_ms()));
 }
 

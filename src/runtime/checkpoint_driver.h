@@ -63,7 +63,10 @@ class CheckpointDriver {
   void on_ack(int task, CheckpointId checkpoint, TaskSnapshot snapshot);
   void on_decline(int task, CheckpointId checkpoint, const Error& reason, TaskSnapshot rest);
   void on_end_of_data(int task);
+  void set_backlog(bool is_backlog);
 
+  CheckpointId last_completed() const { return coordinator_.last_completed(); }
+  std::int64_t age_ms() const { return coordinator_.age_ms(now_ms()); }
   const checkpoint::CheckpointStatistics& statistics() const { return coordinator_.statistics(); }
   /// Of the last completed checkpoint: each the longest of any task.
   const CheckpointTimings& last_timings() const { return last_longest_; }
@@ -105,7 +108,7 @@ class CheckpointDriver {
   checkpoint::TaskId enumerator_task(std::size_t source) const {
     return static_cast<checkpoint::TaskId>(tasks_.size() + source);
   }
-  std::int64_t now_ms() { return options_.clock->monotonic_ns() / 1'000'000; }
+  std::int64_t now_ms() const { return options_.clock->monotonic_ns() / 1'000'000; }
 
   const Options options_;
   checkpoint::CheckpointCoordinator coordinator_;
@@ -126,6 +129,7 @@ class CheckpointDriver {
   CheckpointId last_published_ = 0;
   CheckpointTimings last_longest_;
   int waiting_for_deletion_ = 0;
+  bool is_age_warned_ = false;
 };
 
 }  // namespace weir::runtime

@@ -41,7 +41,7 @@ void CommitDriver::restore(const checkpoint::Manifest* manifest, Branch branch,
     for (const checkpoint::SinkSnapshot& sink : manifest->sinks) {
       restored_writer_states_[sink.uid] = checkpoint::all_writer_states(sink);
     }
-    if (const Status opened = open_foreign(manifest->pipeline_id); !opened.ok()) {
+    if (const Status opened = open_foreign(manifest->pipeline_id, branch); !opened.ok()) {
       std::exchange(on_restored_, nullptr)(opened);
       return;
     }
@@ -53,17 +53,23 @@ void CommitDriver::restore(const checkpoint::Manifest* manifest, Branch branch,
   }
 }
 
-/// A snapshot of another pipeline: what it left prepared bears that one's names, and its writers'
-/// transactions are not ours to abort.
-Status CommitDriver::open_foreign(const std::string& pipeline_id) {
+/// What was prepared bears the names of then. The transactions of another pipeline's writers are not
+/// ours to abort.
+Status CommitDriver::open_foreign(const std::string& pipeline_id, const Branch& branch) {
   for (auto& [uid, lane] : lanes_) {
-    if (lane.committer == nullptr || lane.entry.context.pipeline_id == pipeline_id) {
+    const auto former = branch.former_uids.find(uid);
+    const bool is_other_pipeline = lane.entry.context.pipeline_id != pipeline_id;
+    if (lane.committer == nullptr || (!is_other_pipeline && former == branch.former_uids.end())) {
       continue;
     }
     SinkContext context = lane.entry.context;
     context.pipeline_id = pipeline_id;
+    context.sink_uid = former == branch.former_uids.end() ? uid : former->second;
+    lane.foreign_uid = context.sink_uid;
     WEIR_ASSIGN(lane.foreign_committer, lane.entry.sink->create_committer(context));
-    restored_writer_states_.erase(uid);
+    if (is_other_pipeline) {
+      restored_writer_states_.erase(uid);
+    }
   }
   return {};
 }
@@ -117,6 +123,7 @@ std::vector<Committable> CommitDriver::restored_of(const std::string& sink_uid,
 
 void CommitDriver::start_restore() {
   lanes_to_restore_ = lanes_.size();
+  is_restored_ = true;
   if (lanes_to_restore_ == 0) {
     std::exchange(on_restored_, nullptr)({});
     return;
@@ -167,10 +174,14 @@ void CommitDriver::start(const checkpoint::StartCommit& commit) {
       lane.foreign_committer != nullptr && !ledger_.is_restored_done(lane.entry.context.sink_uid)
           ? lane.foreign_committer.get()
           : lane.committer.get();
-  lane.strand->run([this, committer, commit] {
+  Committable committable = commit.committable;
+  if (committer == lane.foreign_committer.get() && committer != nullptr) {
+    committable.id.sink_uid = lane.foreign_uid;
+  }
+  lane.strand->run([this, committer, commit, committable = std::move(committable)] {
     Result<CommitResult> result = Error{ErrorCode::kUnknownOutcome, "not tried"};
     try {
-      result = committer->commit(commit.committable);
+      result = committer->commit(committable);
     } catch (const std::exception& exception) {
       // Whatever it was, the commit may have happened.
       result =

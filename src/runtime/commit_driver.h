@@ -46,6 +46,8 @@ class CommitDriver {
   struct Branch {
     bool is_branch = false;
     bool are_later_results_kept = false;
+    /// Former uids of sinks that were renamed.
+    std::map<std::string, std::string> former_uids;
   };
   void restore(const checkpoint::Manifest* manifest, Branch branch,
                std::function<void(Status)> on_done);
@@ -55,6 +57,8 @@ class CommitDriver {
   void on_time();
 
   const checkpoint::CommitLedger& ledger() const { return ledger_; }
+  /// The ledger knows of everything that the restored checkpoint left open.
+  bool is_restored() const { return is_restored_; }
   /// Files of proved commits since the last call.
   std::vector<std::string> take_released_files() { return std::exchange(released_files_, {}); }
 
@@ -63,11 +67,13 @@ class CommitDriver {
     SinkEntry entry;
     std::shared_ptr<Strand> strand;
     std::unique_ptr<Committer> committer;  // null when the sink is not exactly-once
-    /// For what the pipeline prepared that the chosen snapshot is of, if that is another one.
+    /// For what was prepared under another name: by another pipeline, which the chosen snapshot is
+    /// of, or before the sink was renamed.
     std::unique_ptr<Committer> foreign_committer;
+    std::string foreign_uid;
   };
 
-  Status open_foreign(const std::string& pipeline_id);
+  Status open_foreign(const std::string& pipeline_id, const Branch& branch);
   void check_later_results(std::size_t index, TimestampMs snapshot_ms);
   std::vector<Committable> restored_of(const std::string& sink_uid, const Lane& lane) const;
   void start_restore();
@@ -85,6 +91,7 @@ class CommitDriver {
   std::map<std::string, std::vector<std::string>> restored_writer_states_;
   std::function<void(Status)> on_restored_;
   std::size_t lanes_to_restore_ = 0;
+  bool is_restored_ = false;
   std::vector<std::string> released_files_;
 };
 

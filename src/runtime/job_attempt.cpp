@@ -23,6 +23,8 @@ JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, Job
       attempt_(attempt),
       restored_(restored == nullptr ? nullptr : &restored->manifest),
       is_chosen_(restored != nullptr && restored->is_chosen()),
+      former_uids_(restored != nullptr ? restored->former_uids
+                                       : std::map<std::string, std::string>()),
       on_phase_(std::move(on_phase)) {
   if (services_.store != nullptr) {
     files_ = std::make_unique<checkpoint::StoreCheckpointFiles>(*services_.store);
@@ -41,6 +43,8 @@ JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, Job
   environment_.alignment = options.alignment;
   environment_.auto_watermark_interval = options.auto_watermark_interval;
   environment_.buffer_timeout = options.buffer_timeout;
+  environment_.are_sources_paused_at_start =
+      options.are_sources_paused_at_start && options.is_checkpointing_enabled;
   environment_.sink_defaults = sink_context_of(options, attempt, files_.get());
 }
 
@@ -70,6 +74,11 @@ JobAttempt::Outcome JobAttempt::run() {
   outcome.is_finished = status.ok() && (is_finished_before() || at_end_ == tasks_.size());
   outcome.last_checkpoint = terminal_.value_or(0);
   outcome.savepoint = savepoint_;
+  const CheckpointId last_completed =
+      checkpoints_ != nullptr ? checkpoints_->last_completed()
+                              : (restored_ != nullptr ? restored_->checkpoint : 0);
+  outcome.are_commits_proved = commits_ != nullptr && commits_->is_restored() &&
+                               commits_->ledger().is_committed_up_to(last_completed);
   return outcome;
 }
 
@@ -86,7 +95,7 @@ Status JobAttempt::prepare() {
   on_phase_(JobPhase::kRestoring);
   create_commit_driver();
   WEIR_TRY(commits_->open());
-  const CommitDriver::Branch branch{is_chosen_, options_.are_later_results_kept};
+  const CommitDriver::Branch branch{is_chosen_, options_.are_later_results_kept, former_uids_};
   commits_->restore(restored_, branch, [this](const Status& status) {
     if (!status.ok()) {
       fail(status.error());
@@ -113,6 +122,7 @@ void JobAttempt::create_commit_driver() {
   options.clock = services_.clock;
   options.io = services_.io;
   options.inbox = &inbox_;
+  options.ledger.retries_max = options_.commit_retries;
   options.on_stop = [this](const Error& error) { fail(error); };
   options.on_progress = [this] { check_terminal(); };
   std::vector<CommitDriver::SinkEntry> sinks;
@@ -143,6 +153,14 @@ Status JobAttempt::create_sources() {
     options.inbox = &inbox_;
     options.metrics = services_.metrics;
     options.on_failed = [this](const Error& error) { fail(error); };
+    options.on_backlog = [this, uid = head.uid](bool is_backlog) {
+      if (is_backlog) {
+        sources_with_backlog_.insert(uid);
+      } else {
+        sources_with_backlog_.erase(uid);
+      }
+      checkpoints_->set_backlog(!sources_with_backlog_.empty());
+    };
     auto source = std::make_unique<SourceCoordinator>(std::move(options));
     const checkpoint::SourceSnapshot* snapshot = nullptr;
     if (restored_ != nullptr) {
@@ -369,12 +387,19 @@ void JobAttempt::describe(JobStatus& status) const {
     status.checkpoints_failed = statistics.number_of_failed_checkpoints;
     status.last_checkpoint = statistics.last_completed_checkpoint_id;
     status.last_checkpoint_duration_ms = statistics.last_checkpoint_duration_ms;
+    status.last_checkpoint_age_ms = checkpoints_->age_ms();
     status.last_checkpoint_size_bytes = statistics.last_checkpoint_full_size_bytes;
     const CheckpointTimings& timings = checkpoints_->last_timings();
     status.last_checkpoint_start_delay_us = timings.start_delay_ns / 1'000;
     status.last_checkpoint_alignment_us = timings.alignment_ns / 1'000;
     status.last_checkpoint_sync_us = timings.sync_ns / 1'000;
   }
+}
+
+std::vector<std::pair<std::string_view, std::int64_t>> JobAttempt::checkpoint_metrics() const {
+  return checkpoints_ == nullptr
+             ? std::vector<std::pair<std::string_view, std::int64_t>>()
+             : checkpoint::metrics_of(checkpoints_->statistics());
 }
 
 void JobAttempt::on_end_of_data(int task) {

@@ -1,8 +1,12 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/checkpoint_driver.h"
@@ -31,6 +35,7 @@ struct RestorePoint {
   checkpoint::Manifest manifest;
   /// What its paths are relative to; empty = the job's own directory.
   std::string base;
+  std::map<std::string, std::string> former_uids;  ///< of renamed operators: present -> former
   bool is_chosen() const { return !base.empty(); }
 };
 
@@ -44,7 +49,9 @@ class JobAttempt final : public TaskListener {
     bool is_finished = false;  ///< the input ended and everything is committed
     CheckpointId last_checkpoint = 0;
     std::string savepoint;     ///< the one it was stopped with
-    bool was_running = false;  ///< all tasks ran
+    bool was_running = false;      ///< all tasks ran
+    /// Nothing that a checkpoint holds waits for its commit.
+    bool are_commits_proved = false;
   };
 
   /// `restored` may be null.
@@ -57,6 +64,8 @@ class JobAttempt final : public TaskListener {
 
   /// For the job's listener: fills in what this attempt knows.
   void describe(JobStatus& status) const;
+  /// Under Flink's names.
+  std::vector<std::pair<std::string_view, std::int64_t>> checkpoint_metrics() const;
 
   // TaskListener; any thread.
   void on_running(int task) override;
@@ -91,6 +100,7 @@ class JobAttempt final : public TaskListener {
   const AttemptId attempt_;
   const checkpoint::Manifest* restored_;  ///< may be null
   const bool is_chosen_;                  ///< by the user, not this job's own latest
+  const std::map<std::string, std::string> former_uids_;
   const std::function<void(JobPhase)> on_phase_;
 
   JobInbox inbox_;
@@ -112,6 +122,7 @@ class JobAttempt final : public TaskListener {
   std::string savepoint_;
   bool is_done_ = false;
   std::size_t at_end_ = 0;
+  std::set<std::string> sources_with_backlog_;
   std::int64_t next_status_ns_ = 0;
   std::int64_t told_ = 0;  ///< completed checkpoints in the last status
 };

@@ -25,6 +25,13 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
   job.coordinator.timeout_ms = timeout.count();
   job.coordinator.max_concurrent = configuration.get(kMaxConcurrentCheckpoints);
   job.coordinator.tolerable_failed = configuration.get(kTolerableFailedCheckpoints);
+  if (const auto backlog = configuration.find(kCheckpointIntervalDuringBacklog)) {
+    job.coordinator.interval_during_backlog_ms = backlog->count();
+  }
+  job.retention = configuration.get(kCheckpointRetention);
+  job.is_retention_set = configuration.is_set(kCheckpointRetention);
+  job.are_checkpoints_taken_after_finish = configuration.get(kCheckpointsAfterTasksFinish);
+  job.are_sources_paused_at_start = configuration.get(kSourcesPauseUntilFirstCheckpoint);
   job.alignment = configuration.get(kCheckpointMode) == CheckpointingMode::kExactlyOnce
                       ? checkpoint::AlignmentMode::kExactlyOnce
                       : checkpoint::AlignmentMode::kAtLeastOnce;
@@ -74,6 +81,9 @@ Result<JobOptions> job_options_of(const Configuration& configuration, const std:
   job.is_max_parallelism_explicit = configuration.is_set(kMaxParallelism);
   job.recovery_path = configuration.find(kRecoveryPath).value_or("");
   job.is_unclaimed_state_ignored = configuration.get(kIgnoreUnclaimedState);
+  job.commit_retries = configuration.get(kCommitterRetries);
+  WEIR_ASSIGN(job.uid_mapping,
+              checkpoint::parse_uid_mapping(configuration.find(kUidMapping).value_or("")));
   job.is_snapshot_claimed = configuration.get(kRecoveryClaimMode) == ClaimMode::kClaim;
   job.are_later_results_kept = configuration.get(kLaterResults) == LaterResults::kKeep;
   if (configuration.is_set(kCheckpointInterval)) {

@@ -7,8 +7,10 @@
 #include "checkpoint/coordinator.h"
 #include "checkpoint/garbage.h"
 #include "checkpoint/store.h"
+#include "checkpoint/uid_mapping.h"
 #include "io/file_system.h"
 #include "runtime/execution_plan.h"
+#include "weir/config_options.h"
 #include "weir/configuration.h"
 #include "weir/job_status.h"
 
@@ -38,6 +40,11 @@ struct JobOptions {
   checkpoint::GarbageOptions garbage;
   std::string savepoint_directory;  ///< of savepoints that name none; may be empty
   int commit_retries = 10;
+  CheckpointRetention retention = CheckpointRetention::kRetainOnCancellation;
+  bool is_retention_set = false;  ///< by the user: then FINISHED deletes, too
+  bool are_checkpoints_taken_after_finish = true;
+  bool are_sources_paused_at_start = false;  ///< pause-until-first-checkpoint
+  checkpoint::UidMapping uid_mapping;
   std::string recovery_path;  ///< empty = the latest checkpoint of this job, if any
   bool is_unclaimed_state_ignored = false;
   /// Directory of a claimed snapshot, to be deleted when it is subsumed; empty = none. Found out by

@@ -78,6 +78,7 @@ Result<JobResult> JobRunner::run() {
   if (control_server_ != nullptr) {
     control_server_->withdraw();
   }
+  apply_retention(result);
   store_.reset();  // whoever is told of the end may start the job again
   control_->finish(result);
   if (control_server_ != nullptr) {
@@ -90,11 +91,17 @@ Result<JobResult> JobRunner::run_to_end() {
   WEIR_TRY(open_store());
   WEIR_TRY(open_control_socket());
   WEIR_TRY(preflight());
+  WEIR_ASSIGN(const std::optional<JobResult> finished, find_finished());
+  if (finished.has_value()) {
+    return *finished;
+  }
   while (true) {
     Result<JobAttempt::Outcome> outcome = run_attempt();
     if (!outcome.ok()) {
       return outcome.error();
     }
+    are_commits_proved_ = outcome.value().are_commits_proved;
+    has_run_ = has_run_ || outcome.value().was_running || outcome.value().is_finished;
     JobResult result;
     result.restarts = restart_count_;
     result.last_checkpoint = outcome.value().last_checkpoint;
@@ -243,19 +250,129 @@ Status JobRunner::claim_chosen() {
                                     options_.is_snapshot_claimed);
 }
 
-Status JobRunner::check_restore(const checkpoint::Manifest& manifest) {
+/// A job that ended for good does nothing when it is started again, unless the user chooses a snapshot
+/// that it does not come from.
+Result<std::optional<JobResult>> JobRunner::find_finished() {
+  if (store_ == nullptr) {
+    return std::optional<JobResult>();
+  }
+  WEIR_TRY(load_chosen());
+  WEIR_ASSIGN(const std::optional<checkpoint::FinishedRecord> record, store_->load_finished());
+  if (!record.has_value()) {
+    return std::optional<JobResult>();
+  }
+  if (!options_.recovery_path.empty()) {
+    const bool comes_from_chosen =
+        !record->lineage.empty() &&
+        (!chosen_.has_value() ||
+         record->lineage.back() ==
+             LineageEntry{chosen_->manifest.incarnation, chosen_->manifest.checkpoint});
+    if (!comes_from_chosen) {
+      return std::optional<JobResult>();
+    }
+  }
+  log().info("job '{}' has finished with checkpoint {}; nothing is left to do", options_.job_name,
+             record->checkpoint);
+  // The end may have been cut short between the record and the deletion.
+  WEIR_TRY(store_->begin_attempt().status());
+  if (const Status disposed = store_->dispose_all(); !disposed.ok()) {
+    log().warn("checkpoints of a finished job could not be removed: {}", disposed.error().message);
+  }
+  JobResult result;
+  result.last_checkpoint = record->checkpoint;
+  return std::optional<JobResult>(result);
+}
+
+void JobRunner::apply_retention(const Result<JobResult>& result) {
+  if (store_ == nullptr || !has_run_) {
+    return;
+  }
+  bool is_deleted = false;
+  if (!result.ok()) {
+    is_deleted = options_.retention == CheckpointRetention::kNoExternalizedCheckpoints &&
+                 !is_permanent(result.error().code);
+  } else if (result.value().state == JobState::kCanceled) {
+    is_deleted = options_.retention != CheckpointRetention::kRetainOnCancellation;
+  } else {
+    // A job whose user says nothing keeps its last checkpoints also when it has finished.
+    is_deleted = result.value().state == JobState::kFinished && options_.is_retention_set;
+  }
+  if (!is_deleted) {
+    return;
+  }
+  if (!are_commits_proved_) {
+    log().warn("checkpoints are kept: they hold results whose commit is not proved");
+    return;
+  }
+  Status status;
+  if (result.ok() && result.value().state == JobState::kFinished) {
+    status = store_->publish_finished({result.value().last_checkpoint, incarnation_, lineage_});
+  }
+  if (status.ok()) {
+    status = store_->dispose_all();
+  }
+  if (!status.ok()) {
+    log().warn("checkpoints could not be removed: {}", status.error().message);
+  }
+}
+
+/// One uid, one kind: a sink's state is of no use to an operator of the same name.
+Status JobRunner::check_kinds(const checkpoint::Manifest& manifest) const {
+  const auto has = [](const auto& items, const std::string& uid) {
+    return std::any_of(items.begin(), items.end(),
+                       [&](const auto& item) { return item.uid == uid; });
+  };
+  for (const PlanVertex& vertex : plan_.vertices) {
+    for (const PlanOperator& op : vertex.operators) {
+      const bool is_other = (op.source == nullptr && has(manifest.sources, op.uid)) ||
+                            (op.sink == nullptr && has(manifest.sinks, op.uid)) ||
+                            (op.create_operator == nullptr && has(manifest.operators, op.uid));
+      if (is_other) {
+        return Error{ErrorCode::kInvalidArgument,
+                     "operator '" + op.name + "' has the uid '" + op.uid +
+                         "', which in the snapshot belongs to something of another kind (source, "
+                         "operator or sink); give it another uid"};
+      }
+    }
+  }
+  return {};
+}
+
+Status JobRunner::check_restore(RestorePoint& point) {
+  checkpoint::Manifest& manifest = point.manifest;
   std::vector<checkpoint::JobOperator> operators;
-  for (PlanVertex& vertex : plan_.vertices) {
+  std::vector<std::string> uids;
+  for (const PlanVertex& vertex : plan_.vertices) {
     for (const PlanOperator& op : vertex.operators) {
       operators.push_back({op.uid, op.name});
+      uids.push_back(op.uid);
+    }
+  }
+  WEIR_TRY(checkpoint::apply_uid_mapping(options_.uid_mapping, uids, manifest));
+  for (const auto& [from, to] : options_.uid_mapping) {
+    point.former_uids[to] = from;
+  }
+  WEIR_TRY(check_kinds(manifest));
+  for (PlanVertex& vertex : plan_.vertices) {
+    std::optional<int> stored;  // one per chain: key groups are those of the task
+    for (const PlanOperator& op : vertex.operators) {
       for (const checkpoint::OperatorSnapshot& snapshot : manifest.operators) {
-        if (snapshot.uid == op.uid && op.has_keyed_state) {
-          const bool is_explicit =
-              options_.is_max_parallelism_explicit || vertex.is_max_parallelism_explicit;
-          WEIR_ASSIGN(vertex.max_parallelism,
-                      checkpoint::resolve_max_parallelism(snapshot, vertex.max_parallelism,
-                                                          is_explicit, vertex.parallelism));
+        if (snapshot.uid != op.uid || !op.has_keyed_state) {
+          continue;
         }
+        const bool is_explicit =
+            options_.is_max_parallelism_explicit || vertex.is_max_parallelism_explicit;
+        WEIR_ASSIGN(vertex.max_parallelism,
+                    checkpoint::resolve_max_parallelism(snapshot, vertex.max_parallelism,
+                                                        is_explicit, vertex.parallelism));
+        if (stored.has_value() && *stored != snapshot.max_parallelism) {
+          return Error{ErrorCode::kInvalidArgument,
+                       "operators of the chain '" + vertex.name + "' were stored with max "
+                       "parallelism " + std::to_string(*stored) + " and " +
+                           std::to_string(snapshot.max_parallelism) +
+                           "; keep them apart with another partitioning between them"};
+        }
+        stored = snapshot.max_parallelism;
       }
     }
   }
@@ -293,11 +410,13 @@ Result<JobAttempt::Outcome> JobRunner::run_attempt() {
         std::max(highest, restored.has_value() ? restored->manifest.checkpoint : 0) + 1;
   }
   if (restored.has_value()) {
-    WEIR_TRY(check_restore(restored->manifest));
+    WEIR_TRY(check_restore(*restored));
     if (status_.restored_checkpoint == 0) {
       status_.restored_checkpoint = restored->manifest.checkpoint;
     }
   }
+  incarnation_ = options.incarnation;
+  lineage_ = options.lineage;
   log().info("job '{}': attempt {}{}", options_.job_name, attempt,
              restored.has_value()
                  ? " from checkpoint " + std::to_string(restored->manifest.checkpoint)
@@ -372,6 +491,15 @@ void JobRunner::report(JobPhase phase, const JobAttempt* attempt) {
     status_.checkpoints_completed += completed_before_;
     status_.checkpoints_failed += failed_before_;
     status_.last_checkpoint = std::max(status_.last_checkpoint, last_checkpoint);
+    MetricGroup& group = metrics_.group("job");
+    for (const auto& [name, value] : attempt->checkpoint_metrics()) {
+      group.gauge(std::string(name)).set(value);
+    }
+    // Over all attempts, as Flink counts.
+    group.gauge("numberOfCompletedCheckpoints").set(status_.checkpoints_completed);
+    group.gauge("numberOfFailedCheckpoints").set(status_.checkpoints_failed);
+    group.gauge("lastCheckpointAge").set(status_.last_checkpoint_age_ms);
+    group.gauge("numRestarts").set(restart_count_);
   }
   control_->set_status(status_);
   if (options_.listener != nullptr) {

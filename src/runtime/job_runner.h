@@ -31,7 +31,10 @@ class JobRunner {
   Status load_chosen();
   Result<std::optional<RestorePoint>> find_restore_point();
   Status claim_chosen();
-  Status check_restore(const checkpoint::Manifest& manifest);
+  Status check_restore(RestorePoint& point);
+  Status check_kinds(const checkpoint::Manifest& manifest) const;
+  Result<std::optional<JobResult>> find_finished();
+  void apply_retention(const Result<JobResult>& result);
   Result<JobAttempt::Outcome> run_attempt();
   /// True when the job is to start again; waits for the time to come.
   bool is_hopeless(const Error& error);
@@ -52,6 +55,11 @@ class JobRunner {
   std::optional<RestorePoint> chosen_;
   /// The job's line, when it does not go on from a checkpoint of its own.
   const std::int64_t new_incarnation_;
+  /// Of the last attempt: its line, and whether everything its checkpoints hold is committed.
+  std::int64_t incarnation_ = 0;
+  Lineage lineage_;
+  bool are_commits_proved_ = false;
+  bool has_run_ = false;
   JobStatus status_;
   /// Checkpoints of the attempts before the present one.
   std::int64_t completed_before_ = 0;

@@ -16,6 +16,10 @@ class SourceCoordinator::Context final : public EnumeratorContext {
   void signal_no_more_splits(int subtask) override {
     owner_.readers_.at(static_cast<std::size_t>(subtask))->post(NoMoreSplits{});
   }
+  void set_processing_backlog(bool is_backlog) override {
+    owner_.options_.inbox->post(
+        [on_backlog = owner_.options_.on_backlog, is_backlog] { on_backlog(is_backlog); });
+  }
   MetricGroup& metrics() override {
     return owner_.options_.metrics->group(owner_.uid() + ".enumerator");
   }

@@ -26,6 +26,8 @@ class SourceCoordinator {
     MetricRegistry* metrics = nullptr;
     /// On the job's thread: the enumerator failed, which ends the attempt.
     std::function<void(const Error&)> on_failed;
+    /// On the job's thread: the source works off a backlog, or does no more.
+    std::function<void(bool)> on_backlog;
   };
 
   explicit SourceCoordinator(Options options);

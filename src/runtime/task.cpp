@@ -65,6 +65,7 @@ Task::Task(int id, const PlanVertex& vertex, int subtask, const TaskEnvironment&
     source_ = std::make_unique<SourceDriver>(
         vertex.operators.front(), environment, chain_->nodes().front()->info, chain_->head_output(),
         wake, [this] { environment_.listener->on_split_request(id_); });
+    is_paused_ = environment.are_sources_paused_at_start;
   } else {
     gate_.emplace(std::move(wiring.inputs), environment.alignment, wiring.can_overtake);
   }
@@ -183,7 +184,7 @@ bool Task::run_once() {
     return (gate_.has_value() && read_gate()) || did_something;
   }
   did_something |= serve_time();
-  if (!is_stopped_ && phase_ == Phase::kRunning && !chain_->is_busy()) {
+  if (!is_stopped_ && !is_paused_ && phase_ == Phase::kRunning && !chain_->is_busy()) {
     did_something |= read_input();
   }
   const bool is_overdue =
@@ -220,6 +221,7 @@ void Task::handle(TaskMessage& message) {
     return;
   }
   if (auto* trigger = std::get_if<TriggerBarrier>(&message)) {
+    is_paused_ = false;
     if (trigger->barrier.is_drain) {
       drain_ = trigger->barrier;
     } else {

@@ -93,6 +93,7 @@ class Task {
   std::unique_ptr<SourceDriver> source_;
   std::optional<InputGate> gate_;
   bool is_stopped_ = false;  ///< a terminal barrier has passed
+  bool is_paused_ = false;   ///< a source that waits for its first barrier
 
   std::optional<Barrier> drain_;  ///< of a source: to end its input before it
   /// To be handled before any further input.

@@ -28,6 +28,7 @@ struct TaskEnvironment {
   checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
   DurationMs auto_watermark_interval{200};
   DurationMs buffer_timeout{100};
+  bool are_sources_paused_at_start = false;  ///< until their first barrier
 };
 
 }  // namespace weir::runtime

@@ -77,6 +77,18 @@ TEST_F(FileScenario, E1_FinishedJobStartedAgainDoesNothing) {
   expect_exact();
 }
 
+TEST_F(FileScenario, E1_AKillWhileTheEndIsRecordedNeitherForgetsNorRepeatsIt) {
+  settings_.definitions = {
+      "execution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION"};
+  ASSERT_NO_FATAL_FAILURE(kill_at("finish.before_record:1"));
+  ASSERT_NO_FATAL_FAILURE(kill_at("finish.after_record:1"));
+  EXPECT_FALSE(CheckpointFolder(settings_.checkpoints).published().empty());
+  ASSERT_NO_FATAL_FAILURE(finish());
+  EXPECT_TRUE(CheckpointFolder(settings_.checkpoints).published().empty());
+  ASSERT_NO_FATAL_FAILURE(finish());
+  expect_exact();
+}
+
 TEST_F(FileScenario, E2_UnreadableLatestCheckpointStopsTheJobAlthoughOlderOnesAreThere) {
   settings_.definitions = {"execution.checkpointing.num-retained=3"};
   ASSERT_NO_FATAL_FAILURE(kill_at("commit.after:4"));

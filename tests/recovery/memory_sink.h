@@ -46,6 +46,11 @@ class Target {
     const std::lock_guard lock(mutex_);
     replies_to_lose_ = count;
   }
+  /// The next commits are not possible just now.
+  void refuse(int count) {
+    const std::lock_guard lock(mutex_);
+    commits_to_refuse_ = count;
+  }
   /// The next commit proves that the target rolled the epoch back.
   void roll_back_next() {
     const std::lock_guard lock(mutex_);
@@ -56,6 +61,10 @@ class Target {
     const std::lock_guard lock(mutex_);
     if (std::exchange(is_next_rolled_back_, false)) {
       return CommitResult{CommitOutcome::kLost, "rolled back"};
+    }
+    if (commits_to_refuse_ > 0) {
+      --commits_to_refuse_;
+      return CommitResult{CommitOutcome::kRetry, "not now"};
     }
     const CommittableId& id = committable.id;
     const std::string identity = id.sink_uid + "/" + std::to_string(id.subtask) + "/" +
@@ -81,6 +90,7 @@ class Target {
   std::vector<T> rows_;
   std::set<std::string> committed_;
   int replies_to_lose_ = 0;
+  int commits_to_refuse_ = 0;
   bool is_next_rolled_back_ = false;
 };
 
