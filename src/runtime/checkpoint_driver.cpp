@@ -198,6 +198,11 @@ void CheckpointDriver::act(const checkpoint::Trigger& trigger) {
   store_strand_->run([this, barrier] {
     const Status begun = options_.store->begin_checkpoint(barrier.checkpoint);
     options_.inbox->post([this, barrier, begun] {
+      if (begun.ok() && !collecting_.contains(barrier.checkpoint)) {
+        // Given up while its directory was made. The tasks were told so, and a terminal barrier
+        // that came after that would halt the sources for good.
+        return;
+      }
       if (begun.ok()) {
         trigger_sources(barrier);
       } else if (begun.error().code == ErrorCode::kFenced) {

@@ -58,6 +58,9 @@ void Attempt::act(const checkpoint::Trigger& trigger) {
   files_.on_triggered(trigger.checkpoint);
   on_store([this, trigger] {
     const Status begun = store_.begin_checkpoint(trigger.checkpoint);
+    if (!collecting_.contains(trigger.checkpoint)) {
+      return;  // given up meanwhile, and the tasks were told so
+    }
     if (begun.ok()) {
       world_.on_begun(trigger.checkpoint, number_);
       trigger_sources(trigger);

@@ -225,6 +225,11 @@ void World::check_garbage() {
   for (const CheckpointId id : existing_) {
     named.insert(checkpoints_.at(id).files.begin(), checkpoints_.at(id).files.end());
   }
+  for (const auto& [id, record] : checkpoints_) {
+    if (record.is_void) {
+      named.insert(record.files.begin(), record.files.end());
+    }
+  }
   expect(static_cast<int>(existing_.size()) <= schedule_.num_retained,
          "no more checkpoints are kept than were asked for");
   const std::string prefix = root() + "/";

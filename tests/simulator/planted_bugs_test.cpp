@@ -58,7 +58,7 @@ class PlantedBugs : public testing::TestWithParam<PlantedBug> {};
 
 TEST_P(PlantedBugs, IsCaught) {
   log().set_level(spdlog::level::off);
-  constexpr std::uint64_t kSchedulesMax = 50'000;
+  constexpr std::uint64_t kSchedulesMax = 300'000;
   planted_bug_id() = GetParam().id;
   for (std::uint64_t seed = 0; seed < kSchedulesMax; ++seed) {
     const Outcome outcome = simulate(seed);

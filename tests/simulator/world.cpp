@@ -290,6 +290,7 @@ void World::stall(Process& process) {
   ++stall_depth_;
   run_until(now_ms_ + duration_ms);
   --stall_depth_;
+  ++now_ms_;  // what was put off happens before anything the process does from here on
   process.is_stalled = false;
   process.is_killed = process.is_killed || process.is_dead;
   trace("goes on", process.id);
