@@ -141,7 +141,7 @@ TEST_F(KafkaSinkOnBroker, A1_ALargeEpochIsProducedAgainInSlices) {
                       .value();
   ASSERT_TRUE(producer->init_transactions(60'000).ok());  // rolls the epoch back
 
-  EpochReplay replay(producer, committable, prepared, &host.files);
+  EpochReplay replay(producer, committable, prepared, &host.files, LineageEntry{});
   std::set<std::string> seen;
   auto progress = replay.run_slice(deadline_after_ms(1));
   const auto deadline = std::chrono::steady_clock::now() + 120s;
