@@ -1,27 +1,33 @@
 #include "committed_files.h"
 
+#include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <optional>
+#include <regex>
 #include <sstream>
+#include <utility>
 
 namespace crash {
 namespace {
 
-/// "part-<tag>-<subtask>-<checkpoint>-<counter>.csv" -> the three numbers at the end.
-std::vector<std::int64_t> numbers_of(const std::string& name) {
-  std::vector<std::int64_t> numbers;
-  std::size_t end = name.rfind('.');
-  for (int i = 0; i < 3 && end != std::string::npos && end > 0; ++i) {
-    const std::size_t dash = name.rfind('-', end - 1);
-    if (dash == std::string::npos) {
-      break;
-    }
-    numbers.push_back(std::atoll(name.substr(dash + 1, end - dash - 1).c_str()));
-    end = dash;
+struct PartName {
+  std::int64_t subtask = 0;
+  std::int64_t checkpoint = 0;
+  std::int64_t counter = 0;
+  std::string line;  ///< of a job that was started from a chosen snapshot
+};
+
+/// "part-<tag>-<subtask>-<checkpoint>[-i<line>]-<counter>.csv"
+std::optional<PartName> parse_name(const std::string& name) {
+  static const std::regex pattern(R"(part-.*-(\d+)-(\d+)(?:-i([0-9a-f]+))?-(\d+)\.\w+)");
+  std::smatch found;
+  if (!std::regex_match(name, found, pattern)) {
+    return std::nullopt;
   }
-  return numbers;
+  return PartName{std::stoll(found[1]), std::stoll(found[2]), std::stoll(found[4]), found[3]};
 }
 
 }  // namespace
@@ -45,14 +51,22 @@ void CommittedFiles::stop() {
 }
 
 std::set<CommittedFiles::File> CommittedFiles::list() const {
-  std::set<File> found;
+  // Two lines may have the same checkpoint numbers; the one that wrote first is the older one.
+  std::map<std::string, std::int64_t> begin_of_line;
+  std::vector<std::pair<std::string, PartName>> parts;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
     const std::string name = entry.path().filename().string();
-    const std::vector<std::int64_t> numbers = numbers_of(name);
-    if (name.starts_with("part-") && numbers.size() == 3) {
-      found.emplace(numbers[1], numbers[0], numbers[2], name);
+    if (const auto part = parse_name(name)) {
+      const std::int64_t written = entry.last_write_time(error).time_since_epoch().count();
+      const auto line = begin_of_line.try_emplace(part->line, written).first;
+      line->second = std::min(line->second, written);
+      parts.emplace_back(name, *part);
     }
+  }
+  std::set<File> found;
+  for (const auto& [name, part] : parts) {
+    found.emplace(begin_of_line.at(part.line), part.checkpoint, part.counter, part.subtask, name);
   }
   return found;
 }
@@ -65,10 +79,10 @@ void CommittedFiles::read_new() {
     files = std::move(again);
   }
   for (const File& file : files) {
-    if (!read_.insert(file).second) {
+    if (!read_.insert(std::get<4>(file)).second) {
       continue;
     }
-    std::ifstream in(folder_ + "/" + std::get<3>(file), std::ios::binary);
+    std::ifstream in(folder_ + "/" + std::get<4>(file), std::ios::binary);
     for (std::string line; std::getline(in, line);) {
       on_line_(line);
     }

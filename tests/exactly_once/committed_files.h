@@ -35,14 +35,15 @@ class CommittedFiles {
   std::vector<std::string> strangers() const;
 
  private:
-  /// (checkpoint, counter, subtask, name): the order in which files were committed.
-  using File = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::string>;
+  /// (begin of its line, checkpoint, counter, subtask, name): the order in which files were
+  /// committed.
+  using File = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::string>;
 
   std::set<File> list() const;
 
   std::string folder_;
   OnLine on_line_;
-  std::set<File> read_;
+  std::set<std::string> read_;
   std::atomic<bool> is_stopping_{false};
   std::thread thread_;
 };

@@ -43,6 +43,7 @@ class CheckpointCommands : public ToolTest {
     replace(R"(a\d+-c\d+-[0-9a-f]{16}-)", "");
     replace(R"(\d+(\.\d)? (B|KiB))", "SIZE");
     replace(R"(in \d+ files)", "in N files");
+    replace(R"(incarnation \d+)", "incarnation I");
     replace(" +", " ");
     return text;
   }
@@ -103,7 +104,7 @@ TEST_F(CheckpointCommands, DescribeOfTheLastCheckpointReadsLikeThis) {
  path DIR/JOB/N
  job id JOB
  pipeline recovery
- attempt 1
+ attempt 1, incarnation I
  parent N
  completed TIME, took T
  size SIZE in N files
