@@ -180,8 +180,10 @@ void CommitDriver::start(const checkpoint::StartCommit& commit) {
   }
   lane.strand->run([this, committer, commit, committable = std::move(committable)] {
     Result<CommitResult> result = Error{ErrorCode::kUnknownOutcome, "not tried"};
+    const Status leading = options_.check_leading ? options_.check_leading() : Status();
     try {
-      result = committer->commit(committable);
+      result = leading.ok() ? committer->commit(committable)
+                            : Result<CommitResult>(leading.error());
     } catch (const std::exception& exception) {
       // Whatever it was, the commit may have happened.
       result =

@@ -29,6 +29,9 @@ class CommitDriver {
     Clock* clock = nullptr;
     IoExecutor* io = nullptr;
     JobInbox* inbox = nullptr;
+    /// kFenced when another attempt leads; any thread; may be empty. Asked before each commit: an
+    /// epoch that a newer attempt rolled back is not to be produced again by the older one.
+    std::function<Status()> check_leading;
     /// A commit cannot be proved: the job stops.
     std::function<void(const Error&)> on_stop;
     /// Something was proved.

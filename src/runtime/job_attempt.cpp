@@ -123,6 +123,9 @@ void JobAttempt::create_commit_driver() {
   options.io = services_.io;
   options.inbox = &inbox_;
   options.ledger.retries_max = options_.commit_retries;
+  if (services_.store != nullptr) {
+    options.check_leading = [store = services_.store] { return store->check_leading(); };
+  }
   options.on_stop = [this](const Error& error) { fail(error); };
   options.on_progress = [this] { check_terminal(); };
   std::vector<CommitDriver::SinkEntry> sinks;
