@@ -76,6 +76,15 @@ class Batch {
 
   /// Appends a copy of row `i` of `from`, with its time and hash. REQUIRES: !full(), equal types.
   void append_copy(const Batch& from, std::size_t i);
+  /// Moves row `i` of `from` here, with its time and hash. What is left of it is raw memory, which
+  /// the caller keeps `from` from destroying: by set_size(), once its rows are gone.
+  /// REQUIRES: !full(), equal types.
+  void append_moved(Batch& from, std::size_t i) {
+    type_->relocate(record_at(size_), from.record_at(i));
+    timestamps_[size_] = from.timestamps_[i];
+    key_hashes_[size_] = from.key_hashes_[i];
+    ++size_;
+  }
   /// A copy of all columns. REQUIRES: a copyable record type.
   BatchPtr clone() const;
   void clear();
@@ -84,7 +93,8 @@ class Batch {
   TimestampMs max_timestamp() const;
 
  private:
-  Batch(const TypeOps& type, std::size_t capacity) : type_(&type), capacity_(static_cast<std::uint32_t>(capacity)) {}
+  Batch(const TypeOps& type, std::size_t capacity)
+      : type_(&type), capacity_(static_cast<std::uint32_t>(capacity)) {}
 
   const TypeOps* type_;
   std::uint32_t size_ = 0;

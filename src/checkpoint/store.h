@@ -57,9 +57,9 @@ class CheckpointStore {
 
   /// Raises the attempt number durably. Call once per start and restart, before anything is
   /// written or restored; it will be above `floor`, an attempt that the job came from. kFenced:
-  /// another process has begun an attempt since this store's last one, so this process must not take
-  /// the job back. Afterwards no older attempt can publish any more, not even one that was paused in
-  /// the middle of publish().
+  /// another process has begun an attempt since this store's last one, so this process must not
+  /// take the job back. Afterwards no older attempt can publish any more, not even one that was
+  /// paused in the middle of publish().
   Result<AttemptId> begin_attempt(AttemptId floor = 0);
   AttemptId attempt() const { return attempt_; }
   /// kFenced when a higher attempt exists.
@@ -76,6 +76,11 @@ class CheckpointStore {
   std::string new_file_name(FileScope scope, CheckpointId checkpoint, std::string_view hint);
   /// Absolute form of a relative name. REQUIRES: is_safe_relative_path(name).
   std::string path_of(std::string_view name) const;
+  /// Where a file of the restored snapshot lies: the files of one that the user chose have absolute
+  /// names, those of this job's own checkpoints relative ones.
+  std::string path_of_restored(const std::string& name) const {
+    return name.starts_with('/') ? name : path_of(name);
+  }
   FileSystem& files() { return files_; }
   const std::string& root() const { return root_; }
 
@@ -110,8 +115,8 @@ class CheckpointStore {
   static bool is_seal(std::string_view bytes);
   /// True when there is a manifest, be it damaged; false when there is none, or a seal.
   static Result<bool> is_published(FileSystem& files, const std::string& manifest_path);
-  /// Deletes every checkpoint of the job, oldest first, while this attempt leads. The highest number
-  /// stays visible, so that it is not given out again.
+  /// Deletes every checkpoint of the job, oldest first, while this attempt leads. The highest
+  /// number stays visible, so that it is not given out again.
   Status dispose_all();
   /// Publishes `_finished-<checkpoint>`. Kill points: finish.before_record, finish.after_record.
   Status publish_finished(const FinishedRecord& record);

@@ -16,12 +16,7 @@ std::deque<BatchPtr> split_batch(BatchPtr batch, std::size_t rows_max) {
       pieces.push_back(Batch::make(type, std::min(rows_max, batch->size() - row)));
       pieces.back()->set_keyed(batch->is_keyed());
     }
-    Batch& to = *pieces.back();
-    const std::size_t at = to.size();
-    type.relocate(to.record_at(at), batch->record_at(row));
-    to.timestamps()[at] = batch->timestamps()[row];
-    to.key_hashes()[at] = batch->key_hashes()[row];
-    to.set_size(at + 1);
+    pieces.back()->append_moved(*batch, row);
   }
   batch->set_size(0);  // the records live in the pieces now
   return pieces;

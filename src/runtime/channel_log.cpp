@@ -22,11 +22,7 @@ void keep_rows(BatchPtr& batch, F&& keep) {
       type.destroy(batch->record_at(row));
       continue;
     }
-    const std::size_t at = kept->size();
-    type.relocate(kept->record_at(at), batch->record_at(row));
-    kept->timestamps()[at] = batch->timestamps()[row];
-    kept->key_hashes()[at] = batch->key_hashes()[row];
-    kept->set_size(at + 1);
+    kept->append_moved(*batch, row);
   }
   batch->set_size(0);  // its records were moved or destroyed
   kept->set_keyed(batch->is_keyed());

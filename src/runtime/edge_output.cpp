@@ -19,20 +19,12 @@ void append_trivial(const Batch& from, std::size_t i, Batch& to) {
   to.set_size(at + 1);
 }
 
-void append_moved(Batch& from, std::size_t i, Batch& to) {
-  const std::size_t at = to.size();
-  from.type().relocate(to.record_at(at), from.record_at(i));
-  to.timestamps()[at] = from.timestamps()[i];
-  to.key_hashes()[at] = from.key_hashes()[i];
-  to.set_size(at + 1);
-}
-
 void append_all(Batch& from, Batch& to) {
   for (std::size_t i = 0; i < from.size(); ++i) {
     if (from.type().is_trivially_copyable) {
       append_trivial<0>(from, i, to);
     } else {
-      append_moved(from, i, to);
+      to.append_moved(from, i);
     }
   }
   from.set_size(0);  // the records live in `to` now
@@ -135,7 +127,7 @@ void EdgeOutput::scatter(Batch& batch) {
     }
     Batch& to = *lane.partial;
     if (!type.is_trivially_copyable) {
-      append_moved(batch, i, to);
+      to.append_moved(batch, i);
     } else {
       switch (type.size) {
         case 8:

@@ -88,10 +88,7 @@ void InputGate::finish_recovery() {
 
 void InputGate::handle(std::size_t input, Element element, std::size_t rows_max) {
   if (log_.has_value() && aligner_.is_logging(input)) {
-    log_->channels.add(log_->channel_of_input[input], element);
-    if (element.kind == Element::Kind::kBatch) {
-      log_->received[inputs_[input].edge].add(*element.batch);
-    }
+    log_element(input, element);
   }
   switch (element.kind) {
     case Element::Kind::kBatch:
@@ -212,14 +209,16 @@ void InputGate::start_log(CheckpointId checkpoint) {
   }
 }
 
+void InputGate::log_element(std::size_t input, const Element& element) {
+  log_->channels.add(log_->channel_of_input[input], element);
+  if (element.kind == Element::Kind::kBatch) {
+    log_->received[inputs_[input].edge].add(*element.batch);
+  }
+}
+
 void InputGate::log_rest(std::size_t input) {
-  const bool is_found =
-      inputs_[input].channel->visit_ahead_of(log_->checkpoint, [&](const Element& element) {
-        log_->channels.add(log_->channel_of_input[input], element);
-        if (element.kind == Element::Kind::kBatch) {
-          log_->received[inputs_[input].edge].add(*element.batch);
-        }
-      });
+  const bool is_found = inputs_[input].channel->visit_ahead_of(
+      log_->checkpoint, [&](const Element& element) { log_element(input, element); });
   WEIR_CHECK(is_found);
   act_on(aligner_.on_logged(input));
 }

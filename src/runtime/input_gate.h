@@ -97,6 +97,7 @@ class InputGate {
   void push_piece();
   void take_announcements();
   void start_log(CheckpointId checkpoint);
+  void log_element(std::size_t input, const Element& element);
   void log_rest(std::size_t input);
   void act_on(const checkpoint::AlignerVerdict& verdict);
   void act_on(const WatermarkValve::Change& change);

@@ -74,9 +74,9 @@ JobAttempt::Outcome JobAttempt::run() {
   outcome.is_finished = status.ok() && (is_finished_before() || at_end_ == tasks_.size());
   outcome.last_checkpoint = terminal_.value_or(0);
   outcome.savepoint = savepoint_;
-  const CheckpointId last_completed =
-      checkpoints_ != nullptr ? checkpoints_->last_completed()
-                              : (restored_ != nullptr ? restored_->checkpoint : 0);
+  const CheckpointId last_completed = checkpoints_ != nullptr
+                                          ? checkpoints_->last_completed()
+                                          : (restored_ != nullptr ? restored_->checkpoint : 0);
   outcome.are_commits_proved = commits_ != nullptr && commits_->is_restored() &&
                                commits_->ledger().is_committed_up_to(last_completed);
   return outcome;
@@ -333,11 +333,10 @@ void JobAttempt::serve() {
   }
   serve_requests(are_all_running);
   constexpr std::int64_t kStatusIntervalNs = 200'000'000;
-  const bool has_news = checkpoints_ != nullptr &&
-                        checkpoints_->statistics().number_of_completed_checkpoints != told_;
-  if (now_ns >= next_status_ns_ || has_news) {
-    told_ =
-        checkpoints_ == nullptr ? 0 : checkpoints_->statistics().number_of_completed_checkpoints;
+  const std::int64_t completed =
+      checkpoints_ == nullptr ? 0 : checkpoints_->statistics().number_of_completed_checkpoints;
+  if (now_ns >= next_status_ns_ || completed != told_) {
+    told_ = completed;
     next_status_ns_ = now_ns + kStatusIntervalNs;
     on_phase_(are_all_running ? JobPhase::kRunning : JobPhase::kRestoring);
   }
@@ -400,9 +399,8 @@ void JobAttempt::describe(JobStatus& status) const {
 }
 
 std::vector<std::pair<std::string_view, std::int64_t>> JobAttempt::checkpoint_metrics() const {
-  return checkpoints_ == nullptr
-             ? std::vector<std::pair<std::string_view, std::int64_t>>()
-             : checkpoint::metrics_of(checkpoints_->statistics());
+  return checkpoints_ == nullptr ? std::vector<std::pair<std::string_view, std::int64_t>>()
+                                 : checkpoint::metrics_of(checkpoints_->statistics());
 }
 
 void JobAttempt::on_end_of_data(int task) {

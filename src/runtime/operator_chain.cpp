@@ -135,9 +135,7 @@ Status OperatorChain::open(const TaskRestore& restore) {
       if (from != nullptr) {
         std::vector<state::RestoreFile> files;
         for (const checkpoint::StateHandle& handle : from->files) {
-          // Files of a snapshot that the user chose have absolute names.
-          const std::string& name = handle.file.path;
-          files.push_back({name.starts_with('/') ? name : environment_.store->path_of(name),
+          files.push_back({environment_.store->path_of_restored(handle.file.path),
                            {handle.file.length_bytes, handle.file.crc32c}});
         }
         WEIR_TRY(node.keyed_state->restore(environment_.store->files(), std::move(files)));

@@ -31,11 +31,9 @@ Result<std::vector<RecoveredChannel>> read_in_flight(TaskRestore& restore,
     channel.watermark = from.channel.watermark;
     channel.is_idle = from.channel.is_idle;
     if (from.channel.element_count > 0) {
-      const std::string& name = from.file.path;
-      // Files of a snapshot that the user chose have absolute names.
       WEIR_ASSIGN(channel.elements,
                   read_channel_log(environment.store->files(),
-                                   name.starts_with('/') ? name : environment.store->path_of(name),
+                                   environment.store->path_of_restored(from.file.path),
                                    from.channel, *from.record));
     }
     if (from.is_filtered) {
