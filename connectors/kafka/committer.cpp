@@ -47,6 +47,11 @@ KafkaCommitter::KafkaCommitter(const SinkOptions& options, SinkContext context, 
       claim_(std::move(claim)),
       client_(std::move(config)) {}
 
+void KafkaCommitter::begin_restore(const std::vector<Committable>& restored) {
+  restored_ = restored;
+  are_writers_open_ = false;
+}
+
 Result<CommitResult> KafkaCommitter::commit(const Committable& committable) {
   WEIR_ASSIGN(const PreparedTransaction prepared, decode_prepared(committable));
   const ProducerIdentity identity = prepared.identity();
@@ -166,7 +171,7 @@ Result<CommitResult> KafkaCommitter::commit_by_identity(const Committable& commi
 
 Result<CommitResult> KafkaCommitter::bring_back(const Committable& committable,
                                                 const PreparedTransaction& prepared) {
-  if (prepared.has_replay_log) {
+  if (prepared.has_replay_log && !are_writers_open_) {
     return start_replay(committable, prepared);
   }
   // A copy of the EndTxn may still be on its way: shut it out before the last look at the marker.
@@ -186,6 +191,12 @@ Result<CommitResult> KafkaCommitter::bring_back(const Committable& committable,
   if (verdict.value() != TransactionVerdict::kAborted) {
     return retry("the marker is " + std::string(verdict_name(verdict.value())));
   }
+  if (prepared.has_replay_log) {
+    return CommitResult{CommitOutcome::kRolledBack,
+                        "the broker rolled back " + epoch_name(committable, prepared) +
+                            "; the job restarts and produces it again from the replay log, before "
+                            "the records that follow it"};
+  }
   return CommitResult{CommitOutcome::kLost,
                       "the broker rolled back " + epoch_name(committable, prepared) +
                           ", and the sink keeps no replay log (set_replay_log(true) would have "
@@ -197,6 +208,10 @@ Result<CommitResult> KafkaCommitter::start_replay(const Committable& committable
                                                   const PreparedTransaction& prepared) {
   log().warn("kafka: the broker rolled back {}; producing it again from the replay log",
              epoch_name(committable, prepared));
+  const Status alone = roll_back_later(committable.id);
+  if (!alone.ok()) {
+    return retry_or_fail(alone.error());
+  }
   Properties properties = options_.properties;
   if (!properties.contains("transaction.timeout.ms")) {
     properties.set("transaction.timeout.ms", std::to_string(kDefaultTransactionTimeoutMs));
@@ -222,6 +237,20 @@ Result<CommitResult> KafkaCommitter::start_replay(const Committable& committable
   replays_.try_emplace(prepared.transactional_id, producer, committable, prepared, context_.files,
                        branch_of(context_.lineage, committable.id.incarnation));
   return continue_replay(committable, prepared);
+}
+
+/// What the subtask prepared after the epoch lies before it in the topic once that is produced
+/// again. None of it can be committed yet: it is rolled back, and will be produced again in its
+/// turn. Done before the epoch is, so that an attempt that dies in between leaves none of them
+/// behind.
+Status KafkaCommitter::roll_back_later(const CommittableId& id) {
+  for (const Committable& other : restored_) {
+    if (other.id.subtask == id.subtask && other.id.checkpoint > id.checkpoint) {
+      WEIR_ASSIGN(const PreparedTransaction prepared, decode_prepared(other));
+      WEIR_TRY(client_.fence(prepared.transactional_id, deadline_after_ms(kFenceTimeoutMs)));
+    }
+  }
+  return {};
 }
 
 Result<CommitResult> KafkaCommitter::continue_replay(const Committable& committable,
@@ -361,6 +390,7 @@ Status KafkaCommitter::abort_orphans(const std::vector<std::string>& restored_wr
     log().info("kafka: sink {}: fenced {} transactional ids of earlier attempts", context_.sink_uid,
                ids.size());
   }
+  are_writers_open_ = true;
   return {};
 }
 

@@ -57,6 +57,7 @@ TEST(KafkaCrashChild, DISABLED_WritesEpochs) {
   if (!environment("WEIR_TEST_LOSE").empty()) {
     ASSERT_TRUE(host.committer().abort_orphans({}, manifest.committables).ok());
   }
+  host.committer().begin_restore(manifest.committables);
   for (const Committable& committable : manifest.committables) {
     const auto result = host.commit(committable);
     ASSERT_TRUE(result.ok()) << result.error().message;

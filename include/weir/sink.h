@@ -127,12 +127,15 @@ class SinkWriter {
   virtual void close() {}
 };
 
-/// The four outcomes of a commit; a fifth, "unknown", is an Error (kUnknownOutcome).
+/// The five outcomes of a commit; a sixth, "unknown", is an Error (kUnknownOutcome).
 enum class CommitOutcome {
   kCommitted,         ///< done now, confirmed by the target
   kAlreadyCommitted,  ///< proved by the target: an earlier try did it
   kRetry,             ///< not now; the same call may succeed later
-  kLost,              ///< proved: the target rolled it back and nothing can bring it back
+  /// Proved: the target rolled it back. The sink can bring it back, but not behind what its writers
+  /// have written since: the job fails over, and the commit of the restored epoch does it.
+  kRolledBack,
+  kLost,  ///< proved: the target rolled it back and nothing can bring it back
 };
 
 struct CommitResult {
@@ -148,6 +151,9 @@ struct CommitResult {
 class Committer {
  public:
   virtual ~Committer() = default;
+  /// Once per attempt, before anything is committed: all that the restored checkpoint left to be
+  /// committed, in the order in which it will be.
+  virtual void begin_restore(const std::vector<Committable>& /*restored*/) {}
   /// Idempotent. Called per subtask in checkpoint order.
   virtual Result<CommitResult> commit(const Committable& committable) = 0;
   /// Runs before anything is committed when the job starts from a snapshot that its user chose: an

@@ -5,8 +5,6 @@
 #include <cstdlib>
 #include <string>
 
-#include <unistd.h>
-
 namespace weir {
 namespace {
 
@@ -30,7 +28,9 @@ class SignalOrder {
   bool is_armed() const { return is_armed_; }
   void pass(std::string_view name) {
     if (is_armed_ && name == name_ && passages_left_.fetch_sub(1) == 1) {
-      ::kill(::getpid(), signal_);
+      // Sent to this thread, which therefore does not go past the point. One sent to the process is
+      // taken by any thread, and this one may run on for a while.
+      ::raise(signal_);
     }
   }
 

@@ -117,6 +117,8 @@ LedgerActions CommitLedger::on_result(CommitTicket ticket, const Result<CommitRe
     entry->not_before_ms = now_ms;
   } else if (result.value().outcome == CommitOutcome::kRetry) {
     retry(*entry, result.value().detail, false, now_ms, out);
+  } else if (result.value().outcome == CommitOutcome::kRolledBack) {
+    stop(*entry, ErrorCode::kUnavailable, result.value().detail, out);
   } else if (result.value().outcome == CommitOutcome::kLost) {
     stop(*entry, ErrorCode::kLost, result.value().detail, out);
   } else {

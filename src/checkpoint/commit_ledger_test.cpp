@@ -159,6 +159,7 @@ struct AnswerCase {
 TEST(CommitLedger, NoAnswerDropsACommittable) {
   const std::vector<AnswerCase> cases{
       {"lost stops at once", outcome(CommitOutcome::kLost), {"stop lost"}},
+      {"rolled back fails the job over", outcome(CommitOutcome::kRolledBack), {"stop unavailable"}},
       {"an error of unforeseen type stops", Error{ErrorCode::kInternal, "?"}, {"stop internal"}},
       {"fenced stops", Error{ErrorCode::kFenced, ""}, {"stop fenced"}},
       {"a lost reply is retried", Error{ErrorCode::kUnknownOutcome, ""}, {}},

@@ -58,6 +58,24 @@ std::optional<std::int64_t> number_of(std::string_view name) {
   return checkpoint_of_path("chk-" + std::string(name));
 }
 
+/// A checkpoint must not come back after a power cut when its files are gone already. Where files
+/// lie without a manifest, an earlier pass may have removed that and failed before it was durable.
+std::set<std::string> directories_to_sync(const GarbagePlan& plan) {
+  const auto parent_of = [](const std::string& name) {
+    return name.substr(0, name.find_last_of('/'));
+  };
+  std::set<std::string> directories;
+  for (const std::string& name : plan.manifests) {
+    directories.insert(parent_of(name));
+  }
+  for (const std::string& name : plan.files) {
+    directories.insert(parent_of(name));
+  }
+  directories.insert(plan.directories.begin(), plan.directories.end());
+  std::erase_if(directories, [](const std::string& name) { return !name.starts_with("chk-"); });
+  return directories;
+}
+
 }  // namespace
 
 CheckpointStore::CheckpointStore(FileSystem& files, Clock& clock, StoreOptions options,
@@ -473,9 +491,11 @@ Status CheckpointStore::collect(const GarbagePlan& plan) {
     WEIR_TRY(remove_all(plan.files));
   }
   WEIR_TRY(remove_all(plan.manifests));
-  // A checkpoint must not come back after a power cut when its files are gone already.
-  for (const std::string& name : plan.manifests) {
-    WEIR_TRY(files_.sync_directory(path_of(name.substr(0, name.find_last_of('/')))));
+  for (const std::string& directory : directories_to_sync(plan)) {
+    const Status synced = files_.sync_directory(path_of(directory));
+    if (!synced.ok() && synced.error().code != ErrorCode::kNotFound) {
+      return synced;
+    }
   }
   WEIR_TRY(remove_all(plan.files));
   for (const std::string& name : plan.directories) {
@@ -565,8 +585,7 @@ Result<std::optional<FinishedRecord>> CheckpointStore::load_finished() {
   CheckpointId highest = 0;
   for (const DirectoryEntry& entry : entries) {
     if (entry.name.starts_with(kFinishedPrefix)) {
-      highest = std::max(highest,
-                         number_of(entry.name.substr(kFinishedPrefix.size())).value_or(0));
+      highest = std::max(highest, number_of(entry.name.substr(kFinishedPrefix.size())).value_or(0));
     }
   }
   WEIR_ASSIGN(const std::vector<CheckpointId> published, list_published());
@@ -591,7 +610,8 @@ Result<std::optional<FinishedRecord>> CheckpointStore::load_finished() {
     record.lineage.push_back(entry);
   }
   if (!is_good) {
-    return Error{ErrorCode::kCorruption, "the record that the job has finished is damaged: " + path};
+    return Error{ErrorCode::kCorruption,
+                 "the record that the job has finished is damaged: " + path};
   }
   return std::optional<FinishedRecord>(std::move(record));
 }

@@ -53,8 +53,8 @@ void CommitDriver::restore(const checkpoint::Manifest* manifest, Branch branch,
   }
 }
 
-/// What was prepared bears the names of then. The transactions of another pipeline's writers are not
-/// ours to abort.
+/// What was prepared bears the names of then. The transactions of another pipeline's writers are
+/// not ours to abort.
 Status CommitDriver::open_foreign(const std::string& pipeline_id, const Branch& branch) {
   for (auto& [uid, lane] : lanes_) {
     const auto former = branch.former_uids.find(uid);
@@ -112,9 +112,13 @@ void CommitDriver::check_later_results(std::size_t index, TimestampMs snapshot_m
 /// Committables that `lane`'s own committer, not the foreign one, is concerned with.
 std::vector<Committable> CommitDriver::restored_of(const std::string& sink_uid,
                                                    const Lane& lane) const {
+  return lane.foreign_committer == nullptr ? all_restored_of(sink_uid) : std::vector<Committable>();
+}
+
+std::vector<Committable> CommitDriver::all_restored_of(const std::string& sink_uid) const {
   std::vector<Committable> own;
   for (const Committable& committable : restored_) {
-    if (committable.id.sink_uid == sink_uid && lane.foreign_committer == nullptr) {
+    if (committable.id.sink_uid == sink_uid) {
       own.push_back(committable);
     }
   }
@@ -130,6 +134,13 @@ void CommitDriver::start_restore() {
   }
   if (!restored_.empty()) {
     kill_point("restore.before_commit");
+  }
+  for (auto& [uid, lane] : lanes_) {
+    Committer* const committer =
+        lane.foreign_committer != nullptr ? lane.foreign_committer.get() : lane.committer.get();
+    if (committer != nullptr) {
+      committer->begin_restore(all_restored_of(uid));
+    }
   }
   act_on(ledger_.restore(uids_, restored_, now_ms()));
 }
@@ -180,10 +191,10 @@ void CommitDriver::start(const checkpoint::StartCommit& commit) {
   }
   lane.strand->run([this, committer, commit, committable = std::move(committable)] {
     Result<CommitResult> result = Error{ErrorCode::kUnknownOutcome, "not tried"};
-    const Status leading = options_.check_leading ? options_.check_leading() : Status();
+    const Status leading = options_.check_leading();
     try {
-      result = leading.ok() ? committer->commit(committable)
-                            : Result<CommitResult>(leading.error());
+      result =
+          leading.ok() ? committer->commit(committable) : Result<CommitResult>(leading.error());
     } catch (const std::exception& exception) {
       // Whatever it was, the commit may have happened.
       result =

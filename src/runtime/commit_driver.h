@@ -29,9 +29,9 @@ class CommitDriver {
     Clock* clock = nullptr;
     IoExecutor* io = nullptr;
     JobInbox* inbox = nullptr;
-    /// kFenced when another attempt leads; any thread; may be empty. Asked before each commit: an
-    /// epoch that a newer attempt rolled back is not to be produced again by the older one.
-    std::function<Status()> check_leading;
+    /// kFenced when a newer attempt leads, which has rolled back what it did not restore; any
+    /// thread. Asked before each commit.
+    std::function<Status()> check_leading = [] { return Status(); };
     /// A commit cannot be proved: the job stops.
     std::function<void(const Error&)> on_stop;
     /// Something was proved.
@@ -79,6 +79,7 @@ class CommitDriver {
   Status open_foreign(const std::string& pipeline_id, const Branch& branch);
   void check_later_results(std::size_t index, TimestampMs snapshot_ms);
   std::vector<Committable> restored_of(const std::string& sink_uid, const Lane& lane) const;
+  std::vector<Committable> all_restored_of(const std::string& sink_uid) const;
   void start_restore();
   void act_on(const checkpoint::LedgerActions& actions);
   void start(const checkpoint::StartCommit& commit);

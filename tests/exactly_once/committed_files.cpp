@@ -17,12 +17,13 @@ struct PartName {
   std::int64_t subtask = 0;
   std::int64_t checkpoint = 0;
   std::int64_t counter = 0;
-  std::string line;  ///< of a job that was started from a chosen snapshot
+  std::string
+      line;  ///< of a job that was started from a chosen snapshot; attempt, if at-least-once
 };
 
-/// "part-<tag>-<subtask>-<checkpoint>[-i<line>]-<counter>.csv"
+/// "part-<tag>-<subtask>-<checkpoint>[-i<line>|-a<attempt>]-<counter>.csv"
 std::optional<PartName> parse_name(const std::string& name) {
-  static const std::regex pattern(R"(part-.*-(\d+)-(\d+)(?:-i([0-9a-f]+))?-(\d+)\.\w+)");
+  static const std::regex pattern(R"(part-.*-(\d+)-(\d+)(?:-[ai]([0-9a-f]+))?-(\d+)\.\w+)");
   std::smatch found;
   if (!std::regex_match(name, found, pattern)) {
     return std::nullopt;

@@ -46,6 +46,13 @@ bool CommittedReader::wait_for(std::int64_t count, int timeout_ms) {
   return wait_while([&] { return seen_ < count; }, timeout_ms);
 }
 
+void CommittedReader::wait_until_quiet() {
+  for (std::int64_t before = -1; before != seen_;) {
+    before = seen_;
+    std::this_thread::sleep_for(std::chrono::seconds(2));
+  }
+}
+
 bool CommittedReader::wait_for_end(int timeout_ms) {
   // The round under way may have passed a partition before the last commit; the one after it not.
   const std::int64_t wanted = ends_seen_ + 2;

@@ -24,6 +24,8 @@ class CommittedReader {
 
   /// Waits until `count` records were seen; false after `timeout_ms`.
   bool wait_for(std::int64_t count, int timeout_ms);
+  /// Waits until nothing came for two seconds.
+  void wait_until_quiet();
   /// Waits until all partitions were read to their end (of committed records) once more.
   bool wait_for_end(int timeout_ms);
   std::int64_t seen() const { return seen_; }

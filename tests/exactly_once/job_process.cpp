@@ -1,8 +1,11 @@
 #include "job_process.h"
 
 #include <csignal>
+#include <thread>
 
 #include <nlohmann/json.hpp>
+
+#include "checkpoint_folder.h"
 
 namespace crash {
 namespace {
@@ -58,8 +61,7 @@ bool JobProcess::take_line(Milliseconds timeout) {
   return true;
 }
 
-bool JobProcess::wait_until(const std::function<bool(const Report&)>& is_it,
-                            Milliseconds timeout) {
+bool JobProcess::wait_until(const std::function<bool(const Report&)>& is_it, Milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (!is_it(report_)) {
     const auto left =
@@ -73,6 +75,18 @@ bool JobProcess::wait_until(const std::function<bool(const Report&)>& is_it,
 
 bool JobProcess::wait_until_running(Milliseconds timeout) {
   return wait_until([](const Report& report) { return report.phase == "RUNNING"; }, timeout);
+}
+
+bool JobProcess::wait_until_stopped(Milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const std::string stat = "/proc/" + std::to_string(process_.pid()) + "/stat";
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (read_file(stat).find(") T ") != std::string::npos) {
+      return true;
+    }
+    std::this_thread::sleep_for(Milliseconds(10));
+  }
+  return false;
 }
 
 bool JobProcess::wait_for_checkpoints(std::int64_t count, Milliseconds timeout) {

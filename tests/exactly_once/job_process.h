@@ -29,8 +29,8 @@ class JobProcess {
   };
 
   struct Faults {
-    std::string kill_at;             ///< WEIR_KILL_AT; empty = nowhere
-    std::string stop_at;             ///< WEIR_STOP_AT
+    std::string kill_at;  ///< WEIR_KILL_AT; empty = nowhere
+    std::string stop_at;  ///< WEIR_STOP_AT
   };
 
   JobProcess(const JobSettings& settings, const std::string& log_path)
@@ -48,6 +48,8 @@ class JobProcess {
   /// passed before.
   bool wait_until(const std::function<bool(const Report&)>& is_it, Milliseconds timeout);
   bool wait_until_running(Milliseconds timeout);
+  /// Waits until the process stands still at Faults::stop_at.
+  bool wait_until_stopped(Milliseconds timeout);
   /// So many checkpoints of this process completed.
   bool wait_for_checkpoints(std::int64_t count, Milliseconds timeout);
   std::optional<Ending> wait(Milliseconds timeout);

@@ -73,6 +73,25 @@ TEST(KafkaExactlyOnce, A1_A2_WithoutTheLogTheJobStopsNamesTheEpochAndNoSettingPa
       << "the job ran on past the lost epoch";
 }
 
+TEST(KafkaExactlyOnce, A1_EpochRolledBackUnderTheRunningJobIsReplayedInOrder) {
+  NEEDS_BROKER();
+  KafkaRun run(broker);
+  const auto job = run.start({.kill_at = "", .stop_at = "kafka.commit.before_end_txn:5"});
+  ASSERT_TRUE(job->wait_until_stopped(kPatience)) << job->report().error;
+  const auto prepared = prepared_of(run.settings);
+  ASSERT_FALSE(prepared.empty());
+  kafka::Properties properties;
+  properties.set("bootstrap.servers", broker.bootstrap());
+  kafka::RecoveryClient client(kafka::make_client_config(properties).value());
+  for (const kafka::PreparedTransaction& one : prepared) {
+    ASSERT_TRUE(client.fence(one.transactional_id, kafka::deadline_after_ms(10'000)).ok());
+  }
+  job->resume();  // Records of the next epoch are on their way, or in the topic.
+  STEP(run.finish(*job));
+  run.expect_log("producing it again from the replay log");
+  run.expect_exact();
+}
+
 TEST(KafkaExactlyOnce, A4_KilledBeforeTheCommitIsFinishedFromTheStoredIdentity) {
   NEEDS_BROKER();
   KafkaRun run(broker);
@@ -171,9 +190,9 @@ TEST(KafkaExactlyOnce, B4_LateEndTxnOfAnEarlierEpochHitsNothing) {
   kafka::BrokerClient client(kafka::make_client_config(properties).value());
   for (const kafka::PreparedTransaction& one : prepared) {
     for (const bool is_commit : {false, true}) {
-      const auto answer = client.call_coordinator(
-          kafka::CoordinatorType::kTransaction, one.transactional_id, kafka::kEndTxnV1,
-          kafka::encode_end_txn(one.identity(), is_commit));
+      const auto answer = client.call_coordinator(kafka::CoordinatorType::kTransaction,
+                                                  one.transactional_id, kafka::kEndTxnV1,
+                                                  kafka::encode_end_txn(one.identity(), is_commit));
       ASSERT_TRUE(answer.ok()) << answer.error().message;
       EXPECT_NE(kafka::decode_end_txn(answer.value()).value_or(0), kafka::kNoError)
           << "the broker obeyed a producer that is long gone";

@@ -78,7 +78,7 @@ class KafkaZombie : public ::testing::Test {
   void start_both(KafkaRun& run, const std::string& point) {
     zombie_ = run.start({.kill_at = "", .stop_at = point});
     ASSERT_TRUE(zombie_->wait_until_running(kPatience)) << zombie_->report().error;
-    ASSERT_TRUE(wait_until_stopped(kPatience)) << "never stopped at " << point;
+    ASSERT_TRUE(zombie_->wait_until_stopped(kPatience)) << "never stopped at " << point;
     std::filesystem::remove(CheckpointFolder(run.settings.checkpoints).lock_file());
     successor_ = run.start();
     ASSERT_TRUE(successor_->wait_until_running(kPatience)) << successor_->report().error;
@@ -93,19 +93,6 @@ class KafkaZombie : public ::testing::Test {
     STEP(run.finish(*successor_));
     run.expect_exact();
   }
-  bool wait_until_stopped(Milliseconds timeout) {
-    const auto deadline = std::chrono::steady_clock::now() + timeout;
-    const std::string stat = "/proc/" + std::to_string(zombie_->process().pid()) + "/stat";
-    while (std::chrono::steady_clock::now() < deadline) {
-      const std::string text = read_file(stat);
-      if (text.find(") T ") != std::string::npos) {
-        return true;
-      }
-      std::this_thread::sleep_for(Milliseconds(10));
-    }
-    return false;
-  }
-
   std::unique_ptr<JobProcess> zombie_;
   std::unique_ptr<JobProcess> successor_;
 };
@@ -140,7 +127,7 @@ TEST_F(KafkaZombie, StoppedBeforeTheManifestAndBackBeforeItsSuccessorCommitsGets
   run.settings.definitions = {"execution.checkpointing.min-pause=0 ms"};
   zombie_ = run.start({.kill_at = "", .stop_at = "checkpoint.before_manifest:10"});
   ASSERT_TRUE(zombie_->wait_until_running(kPatience)) << zombie_->report().error;
-  ASSERT_TRUE(wait_until_stopped(kPatience));
+  ASSERT_TRUE(zombie_->wait_until_stopped(kPatience));
   std::filesystem::remove(CheckpointFolder(run.settings.checkpoints).lock_file());
   run.settings.interval_ms = 4'000;  // Its first commit comes late.
   successor_ = run.start();
@@ -173,7 +160,8 @@ TEST(KafkaBadInput, BrokenRecordsAreSkippedOnRequest) {
 
 TEST(KafkaBadInput, DeadLettersAreWrittenExactlyOnceInTheEpochOfTheResults) {
   NEEDS_BROKER();
-  KafkaRun run(broker, {.pipeline = "kafka-dead", .per_second = 0, .records = 12'000, .is_bounded = false});
+  KafkaRun run(broker,
+               {.pipeline = "kafka-dead", .per_second = 0, .records = 12'000, .is_bounded = false});
   run.settings.second_output = broker.create_topic("dead", 1);
   std::vector<std::string> rubbish;
   for (int i = 0; i < 60; ++i) {
@@ -236,8 +224,7 @@ TEST(KafkaBadInput, TopicThatIsMissingIsNamed) {
   const std::string good = run.settings.output;
   run.settings.output = "no-such-topic";
   const JobProcess::Report report = run.run_to_failure();
-  EXPECT_NE(report.error.find("'no-such-topic' does not exist"), std::string::npos)
-      << report.error;
+  EXPECT_NE(report.error.find("'no-such-topic' does not exist"), std::string::npos) << report.error;
 }
 
 }  // namespace

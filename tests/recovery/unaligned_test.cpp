@@ -219,7 +219,7 @@ TEST_F(UnalignedTest, PointwiseAndBroadcastEdgesAlign) {
 }
 
 TEST_F(UnalignedTest, AnExchangeThatIsGoneIsRefusedWithTheMend) {
-  source_.count = 3'000;
+  source_.count = 10'000;
   expect_state(run_slow(unaligned(2), dud(), std::chrono::microseconds(60)), JobState::kFinished);
   std::vector<checkpoint::Manifest> all = manifests();
   const auto chosen = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {

@@ -154,10 +154,9 @@ void Attempt::connect(const Edge& edge, int index) {
 Status Attempt::start() {
   act_on(coordinator_.on_start(now_ms()));
   WEIR_TRY(restore_tasks());
-  std::vector<Committable> committables;
   if (restored_.has_value()) {
     files_.adopt(*restored_);
-    committables = checkpoint::restored_committables(*restored_);
+    restored_committables_ = checkpoint::restored_committables(*restored_);
   }
   std::vector<std::string> uids;
   for (const Vertex& vertex : vertices_) {
@@ -165,7 +164,7 @@ Status Attempt::start() {
       uids.push_back(vertex.uid);
     }
   }
-  act_on_ledger(ledger_.restore(uids, committables, now_ms()));
+  act_on_ledger(ledger_.restore(uids, restored_committables_, now_ms()));
   return {};
 }
 

@@ -17,6 +17,8 @@
 
 namespace weir::simulator {
 
+using checkpoint::CommitTicket;
+
 class World;
 struct Process;
 
@@ -96,9 +98,12 @@ class Attempt {
   Status write_savepoint(const checkpoint::Manifest& manifest);
   void collect();
   void on_store(std::function<void()> work);
-  void commit(checkpoint::CommitTicket ticket, const Committable& committable);
-  void replay(checkpoint::CommitTicket ticket, const Committable& committable);
-  void on_commit_result(checkpoint::CommitTicket ticket, const Committable& committable,
+  void send(std::function<Result<CommitResult>()> effect, CommitTicket ticket,
+            const Committable& committable,
+            std::function<void(const Result<CommitResult>&)> on_reply);
+  void commit(CommitTicket ticket, const Committable& committable);
+  void replay(CommitTicket ticket, const Committable& committable);
+  void on_commit_result(CommitTicket ticket, const Committable& committable,
                         const Result<CommitResult>& result);
   void abort_orphans(int sink);
   void check_end();
@@ -112,6 +117,7 @@ class Attempt {
   const AttemptId number_;
   const std::uint64_t serial_;
   std::optional<checkpoint::Manifest> restored_;
+  std::vector<Committable> restored_committables_;
   checkpoint::CheckpointCoordinator coordinator_;
   checkpoint::CommitLedger ledger_;
   checkpoint::StoreCheckpointFiles files_;

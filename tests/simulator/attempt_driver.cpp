@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/crc32c.h"
+#include "base/planted_bug.h"
 #include "simulator/attempt.h"
 #include "simulator/codec.h"
 #include "simulator/world.h"
@@ -343,9 +344,29 @@ void Attempt::act(const checkpoint::StartCommit& start) {
 
 /// The request travels, takes effect outside, and the reply travels: each may be lost, and the
 /// effect outlives this process.
-void Attempt::commit(checkpoint::CommitTicket ticket, const Committable& committable) {
+void Attempt::send(std::function<Result<CommitResult>()> effect, CommitTicket ticket,
+                   const Committable& committable,
+                   std::function<void(const Result<CommitResult>&)> on_reply) {
   const bool is_faulty = world_.faults().commit_errors;
-  if (world_.strikes(is_faulty, 12)) {
+  const std::int64_t travel_ms =
+      world_.chance().between(0, 4) + (world_.strikes(is_faulty, 10) ? 60 : 0);
+  const std::int64_t back_ms = travel_ms + world_.chance().between(0, 4);
+  const bool is_reply_lost = world_.strikes(is_faulty, 8);
+  auto result = std::make_shared<Result<CommitResult>>(CommitResult{});
+  world_.at(now_ms() + travel_ms, nullptr,
+            [result, effect = std::move(effect)] { *result = effect(); });
+  later(is_reply_lost ? back_ms + 20 : back_ms,
+        [this, ticket, committable, result, is_reply_lost, on_reply = std::move(on_reply)] {
+          if (is_reply_lost) {
+            on_commit_result(ticket, committable, Error{ErrorCode::kUnknownOutcome, "no reply"});
+          } else {
+            on_reply(*result);
+          }
+        });
+}
+
+void Attempt::commit(CommitTicket ticket, const Committable& committable) {
+  if (world_.strikes(world_.faults().commit_errors, 12)) {
     const ErrorCode codes[] = {ErrorCode::kUnavailable, ErrorCode::kTimeout, ErrorCode::kInternal};
     const ErrorCode code = codes[world_.chance().below(3)];
     later(world_.chance().between(1, 6), [this, ticket, committable, code] {
@@ -353,31 +374,36 @@ void Attempt::commit(checkpoint::CommitTicket ticket, const Committable& committ
     });
     return;
   }
-  const std::int64_t travel_ms =
-      world_.chance().between(0, 4) + (world_.strikes(is_faulty, 10) ? 60 : 0);
-  const std::int64_t back_ms = travel_ms + world_.chance().between(0, 4);
-  const bool is_reply_lost = world_.strikes(is_faulty, 8);
-  auto outcome = std::make_shared<CommitOutcome>(CommitOutcome::kRetry);
+  if (const Status leading = store_.check_leading(); !leading.ok()) {
+    later(0, [this, ticket, committable, error = leading.error()] {
+      on_commit_result(ticket, committable, error);
+    });
+    return;
+  }
   World& world = world_;
-  world_.at(now_ms() + travel_ms, nullptr,
-            [&world, outcome, transaction = std::stoll(committable.payload)] {
-              *outcome = world.broker().commit(transaction);
-              world.trace("committed", transaction, static_cast<std::int64_t>(*outcome));
-            });
-  later(is_reply_lost ? back_ms + 20 : back_ms,
-        [this, ticket, committable, outcome, is_reply_lost] {
-          if (is_reply_lost) {
-            on_commit_result(ticket, committable, Error{ErrorCode::kUnknownOutcome, "no reply"});
-          } else if (*outcome == CommitOutcome::kLost) {
-            replay(ticket, committable);
-          } else {
-            on_commit_result(ticket, committable, CommitResult{*outcome, ""});
-          }
-        });
+  const std::int64_t transaction = std::stoll(committable.payload);
+  send(
+      [&world, transaction] {
+        const CommitOutcome outcome = world.broker().commit(transaction);
+        world.trace("committed", transaction, static_cast<std::int64_t>(outcome));
+        return CommitResult{outcome, ""};
+      },
+      ticket, committable,
+      [this, ticket, committable](const Result<CommitResult>& result) {
+        const bool are_writers_open = ledger_.is_restored_done(committable.id.sink_uid);
+        if (result.value().outcome != CommitOutcome::kLost) {
+          on_commit_result(ticket, committable, result);
+        } else if (are_writers_open && !planted_bug("A1")) {
+          on_commit_result(ticket, committable, CommitResult{CommitOutcome::kRolledBack, ""});
+        } else {
+          replay(ticket, committable);
+        }
+      });
 }
 
-/// The broker aborted the transaction: write its records again from the log.
-void Attempt::replay(checkpoint::CommitTicket ticket, const Committable& committable) {
+/// The broker aborted the transaction: write its records again from the log, once those that the
+/// restored checkpoint has after them are aborted too.
+void Attempt::replay(CommitTicket ticket, const Committable& committable) {
   const auto bytes = files_.read(committable.files.at(0));
   world_.expect(
       bytes.ok() || bytes.error().code != ErrorCode::kNotFound || !world_.is_leading(number_),
@@ -386,22 +412,40 @@ void Attempt::replay(checkpoint::CommitTicket ticket, const Committable& committ
     on_commit_result(ticket, committable, CommitResult{CommitOutcome::kRetry, "log unreadable"});
     return;
   }
-  later(world_.chance().between(0, 4),
-        [this, ticket, committable, records = decode_records(bytes.value())] {
-          int sink = 0;
-          for (const Vertex& vertex : vertices_) {
-            sink = vertex.uid == committable.id.sink_uid ? vertex.sink : sink;
-          }
-          const auto outcome =
-              world_.broker().replay(sink, std::stoll(committable.payload), number_, records);
-          world_.trace("replay", std::stoll(committable.payload), outcome.ok() ? 1 : 0);
-          on_commit_result(ticket, committable,
-                           outcome.ok() ? Result<CommitResult>(CommitResult{outcome.value(), ""})
-                                        : Result<CommitResult>(outcome.error()));
+  const std::int64_t transaction = std::stoll(committable.payload);
+  bool is_behind = false;
+  for (const Committable& other : restored_committables_) {
+    if (is_behind && other.id.sink_uid == committable.id.sink_uid &&
+        other.id.subtask == committable.id.subtask && !planted_bug("A1_order")) {
+      world_.broker().abort(std::stoll(other.payload));
+    }
+    is_behind = is_behind || other.payload == committable.payload;
+  }
+  int replay = 0;
+  const CommitOutcome begun = world_.broker().begin_replay(
+      transaction, number_, decode_records(bytes.value()), now_ms(), replay);
+  world_.trace("replay", transaction, replay);
+  if (begun != CommitOutcome::kRetry) {
+    on_commit_result(ticket, committable, CommitResult{begun, ""});
+    return;
+  }
+  later(world_.chance().between(0, 4), [this, ticket, committable, transaction, replay] {
+    World& world = world_;
+    send(
+        [&world, transaction, replay]() -> Result<CommitResult> {
+          WEIR_ASSIGN(const CommitOutcome outcome,
+                      world.broker().commit_replay(transaction, replay));
+          world.trace("replayed", transaction, replay);
+          return CommitResult{outcome, ""};
+        },
+        ticket, committable,
+        [this, ticket, committable](const Result<CommitResult>& result) {
+          on_commit_result(ticket, committable, result);
         });
+  });
 }
 
-void Attempt::on_commit_result(checkpoint::CommitTicket ticket, const Committable& committable,
+void Attempt::on_commit_result(CommitTicket ticket, const Committable& committable,
                                const Result<CommitResult>& result) {
   const bool is_proved =
       result.ok() && (result.value().outcome == CommitOutcome::kCommitted ||

@@ -18,9 +18,10 @@ struct Record {
   int sequence = 0;
 };
 
-/// The external system of all sinks, as a transactional log has it: transactions that stay open
-/// until they are committed, aborted or expired; a marker written in the same transaction; fencing
-/// by attempt. Its committed output is checked at each commit.
+/// The external system of all sinks, as a transactional log has it: records take their places in
+/// the log when they are written, in transactions that stay open until they are committed, aborted
+/// or expired; a marker is written in the same transaction. Its committed output is checked at each
+/// commit, for the order in the log too.
 class Broker {
  public:
   explicit Broker(int key_count, int sink_count);
@@ -29,11 +30,15 @@ class Broker {
   Result<std::int64_t> open(int sink, AttemptId attempt, TimestampMs now_ms);
   /// kFenced or kLost when the transaction is no longer open.
   Status append(std::int64_t transaction, const std::vector<Record>& records);
-  /// kCommitted, kAlreadyCommitted, or kLost when it was aborted and its marker is absent.
+  /// kCommitted, kAlreadyCommitted, or kLost when it was aborted and its marker is absent. A replay
+  /// that is open under its id is aborted.
   CommitOutcome commit(std::int64_t transaction);
-  /// Writes records and marker of an aborted transaction again, unless the marker is there.
-  Result<CommitOutcome> replay(int sink, std::int64_t transaction, AttemptId attempt,
-                               const std::vector<Record>& records);
+  /// Writes the records of an aborted transaction once more, whoever asks, unless its marker is
+  /// there: kAlreadyCommitted. What an earlier replay left open is aborted. `replay` names it.
+  CommitOutcome begin_replay(std::int64_t transaction, AttemptId attempt,
+                             const std::vector<Record>& records, TimestampMs now_ms, int& replay);
+  /// kCommitted, or kFenced when it is no longer open.
+  Result<CommitOutcome> commit_replay(std::int64_t transaction, int replay);
   /// Fences lower attempts and aborts what they left open.
   void abort_orphans(int sink, AttemptId attempt);
   void abort(std::int64_t transaction);
@@ -51,22 +56,33 @@ class Broker {
 
  private:
   enum class State { kOpen, kCommitted, kAborted };
+  struct Written {
+    Record record;
+    std::int64_t offset = 0;
+  };
   struct Transaction {
     int sink = 0;
     AttemptId attempt = 0;
     State state = State::kOpen;
     TimestampMs opened_ms = 0;
-    std::vector<Record> records;
+    std::vector<Written> records;
+    int replay = 0;  ///< how often it was begun anew
+  };
+  struct OfKey {
+    int next = 0;
+    std::int64_t last_offset = -1;
   };
 
-  void apply(std::int64_t transaction, int sink, const std::vector<Record>& records);
+  void write(Transaction& to, const std::vector<Record>& records);
+  CommitOutcome apply(std::int64_t transaction, Transaction& of);
 
   std::map<std::int64_t, Transaction> transactions_;
   std::int64_t next_transaction_ = 1;
   std::set<std::int64_t> markers_;
   std::set<std::int64_t> allowed_;
-  std::vector<AttemptId> fence_;        ///< per sink
-  std::vector<std::vector<int>> next_;  ///< per sink and key
+  std::int64_t end_offset_ = 0;
+  std::vector<AttemptId> fence_;             ///< per sink
+  std::vector<std::vector<OfKey>> of_keys_;  ///< per sink and key
   std::int64_t committed_count_ = 0;
   std::string broken_;
 };

@@ -20,6 +20,8 @@ struct PlantedBug {
 };
 
 const PlantedBug kBugs[] = {
+    {"A1", "an epoch the broker rolled back is produced again behind records that follow it"},
+    {"A1_order", "an epoch is produced again while later ones keep their place in the log"},
     {"C2", "a repeated commit does not look for the marker"},
     {"C5", "what was prepared for an aborted checkpoint is not named by the next one"},
     {"C10", "a publication whose reply was lost is taken for failed"},
@@ -53,6 +55,8 @@ const PlantedBug kBugs[] = {
     {"N20", "a barrier overtakes the records of one input"},
     {"N21", "names of new files are not synced before the manifest"},
 };
+
+void PrintTo(const PlantedBug& bug, std::ostream* out) { *out << bug.id; }
 
 class PlantedBugs : public testing::TestWithParam<PlantedBug> {};
 
