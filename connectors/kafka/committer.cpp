@@ -213,9 +213,7 @@ Result<CommitResult> KafkaCommitter::start_replay(const Committable& committable
     return retry_or_fail(alone.error());
   }
   Properties properties = options_.properties;
-  if (!properties.contains("transaction.timeout.ms")) {
-    properties.set("transaction.timeout.ms", std::to_string(kDefaultTransactionTimeoutMs));
-  }
+  properties.set("transaction.timeout.ms", std::to_string(transaction_timeout_ms(options_)));
   WEIR_ASSIGN(const auto producer, ProducerHandle::create(properties, prepared.transactional_id,
                                                           std::make_shared<Waker>(nullptr)));
   // Fences every older holder of the id, so the marker cannot change any more.

@@ -1,5 +1,6 @@
 #include "kafka/producer_handle.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -12,6 +13,7 @@ namespace weir::kafka {
 namespace {
 
 constexpr std::size_t kTopicsMax = 1'000;
+constexpr int kFlushBurstMs = 5;
 
 /// The clock librdkafka stamps its statistics with.
 std::int64_t client_clock_us() {
@@ -297,7 +299,17 @@ void ProducerHandle::poll() { rd_kafka_poll(client_.get(), 0); }
 int ProducerHandle::outstanding() const { return rd_kafka_outq_len(client_.get()); }
 
 bool ProducerHandle::flush(int timeout_ms) {
-  return rd_kafka_flush(client_.get(), timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  // For as long as it takes what lingers to be sent. While it flushes and waits for the broker, the
+  // client's thread spins (librdkafka issue 2565 and the like): waiting needs no flushing.
+  rd_kafka_flush(client_.get(), std::min(timeout_ms, kFlushBurstMs));
+  const Deadline deadline = deadline_after_ms(timeout_ms - kFlushBurstMs);
+  while (outstanding() > 0) {
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return false;
+    }
+    rd_kafka_poll(client_.get(), kFlushBurstMs);
+  }
+  return true;
 }
 
 Status ProducerHandle::send_marker(const MarkerPlace& place, const Marker& marker, int timeout_ms) {

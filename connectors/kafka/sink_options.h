@@ -31,6 +31,11 @@ struct SinkOptions {
 /// Prefix of this sink's transactional ids within a job.
 std::string prefix_of(const SinkOptions& options, const SinkContext& context);
 
-inline constexpr int kDefaultTransactionTimeoutMs = 900'000;  ///< brokers' default maximum
+/// transaction.timeout.ms, or the brokers' default maximum of it.
+inline int transaction_timeout_ms(const SinkOptions& options) {
+  constexpr std::int64_t kDefaultMs = 900'000;
+  return static_cast<int>(
+      options.properties.get_integer("transaction.timeout.ms").value_or(kDefaultMs));
+}
 
 }  // namespace weir::kafka

@@ -80,8 +80,7 @@ std::optional<std::int64_t> number(const std::map<std::string, std::string>& set
 
 Status check_transaction_timeout(const SinkOptions& options, const SinkContext& context,
                                  BrokerClient& client) {
-  const std::int64_t timeout_ms = options.properties.get_integer("transaction.timeout.ms")
-                                      .value_or(kDefaultTransactionTimeoutMs);
+  const std::int64_t timeout_ms = transaction_timeout_ms(options);
   const auto settings = client.broker_settings({"transaction.max.timeout.ms"});
   if (!settings.ok()) {
     // Reading settings needs a right of its own; the producer's start would fail all the same.

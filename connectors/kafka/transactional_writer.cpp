@@ -19,9 +19,7 @@ TransactionPool::Options pool_options(const SinkOptions& options,
                                       const SinkWriterContext& context) {
   TransactionPool::Options pool;
   pool.properties = options.properties;
-  if (!pool.properties.contains("transaction.timeout.ms")) {
-    pool.properties.set("transaction.timeout.ms", std::to_string(kDefaultTransactionTimeoutMs));
-  }
+  pool.properties.set("transaction.timeout.ms", std::to_string(transaction_timeout_ms(options)));
   pool.prefix = prefix_of(options, context.sink);
   pool.subtask = context.subtask.subtask;
   pool.slot_count = std::max(1, context.sink.max_concurrent_checkpoints) + 2;
@@ -154,10 +152,7 @@ Status TransactionalWriter::begin_prepare(CheckpointId checkpoint) {
   plan.branch = branch_of(context_.sink.lineage, context_.sink.incarnation);
   plan.topic = options_.topic;
   plan.marker_group = marker_group(context_.sink, context_.subtask.subtask, active_.slot);
-  if (context_.sink.checkpoint_timeout.count() > 0) {
-    plan.timeout_ms = static_cast<int>(
-        std::min<std::int64_t>(context_.sink.checkpoint_timeout.count(), 3'600'000));
-  }
+  plan.timeout_ms = transaction_timeout_ms(options_);
   auto prepare = std::make_shared<EpochPrepare>(std::move(plan), std::move(active_), pool_, waker_);
   active_ = Epoch{};
   prepares_[checkpoint] = prepare;
