@@ -54,6 +54,7 @@ class WireWriter {
 class WireReader {
  public:
   explicit WireReader(std::string_view data) : data_(data) {}
+  explicit WireReader(std::string&&) = delete;  // it would be gone by the first read
 
   bool ok() const { return ok_; }
   std::size_t remaining() const { return data_.size(); }

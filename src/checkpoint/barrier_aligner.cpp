@@ -119,7 +119,7 @@ AlignerVerdict BarrierAligner::overtake(CheckpointId checkpoint) {
 
 bool BarrierAligner::is_logging(std::size_t input) const {
   return std::any_of(pending_.begin(), pending_.end(), [&](const auto& entry) {
-    return entry.second.is_overtaken && !entry.second.is_logged[input];
+    return entry.second.is_overtaken && !entry.second.is_logged[input] && !planted_bug("G_log");
   });
 }
 

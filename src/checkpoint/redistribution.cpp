@@ -256,7 +256,11 @@ std::vector<std::vector<InFlightShare>> redistribute_in_flight(
     int max_parallelism) {
   std::vector<std::vector<InFlightShare>> shares(static_cast<std::size_t>(parallelism));
   for (const InFlightSnapshot* from : of_edge) {
-    if (from->receiver_parallelism == parallelism || routing != InFlightRouting::kKeyGroups) {
+    if (planted_bug("G4") && from->subtask >= parallelism) {
+      continue;
+    }
+    if (from->receiver_parallelism == parallelism || routing != InFlightRouting::kKeyGroups ||
+        planted_bug("G2")) {
       const int to = routing == InFlightRouting::kFirst ? 0 : from->subtask % parallelism;
       shares[static_cast<std::size_t>(to)].push_back({from, true});
       continue;

@@ -344,7 +344,8 @@ TEST_F(StoreTest, DisposingOfEverythingKeepsTheNumbersAndNothingElse) {
   ASSERT_TRUE(store->dispose_all().ok());
   EXPECT_TRUE(store->list_published().value().empty());
   EXPECT_EQ(store->highest_checkpoint_id().value(), 3);
-  for (const StoredFile& file : store->list_files().value()) {
+  const std::vector<StoredFile> files = store->list_files().value();
+  for (const StoredFile& file : files) {
     EXPECT_FALSE(origin_of(file.path).has_value()) << file.path;
   }
 }

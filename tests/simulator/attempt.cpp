@@ -191,6 +191,45 @@ Status Attempt::restore_tasks() {
       WEIR_TRY(restore_lists(*find_uid(restored_->operators, vertex.uid), vertex));
     }
   }
+  for (const Edge& edge : edges_) {
+    WEIR_TRY(restore_under_way(edge));
+  }
+  return {};
+}
+
+Status Attempt::restore_under_way(const Edge& edge) {
+  std::vector<const checkpoint::InFlightSnapshot*> of_edge;
+  for (const checkpoint::InFlightSnapshot& item : restored_->in_flight) {
+    if (item.edge == edge.name) {
+      of_edge.push_back(&item);
+    }
+  }
+  const Vertex& to = vertex(edge.to);
+  const int max_parallelism = world_.schedule().max_parallelism;
+  const auto shares = checkpoint::redistribute_in_flight(
+      of_edge, checkpoint::InFlightRouting::kKeyGroups, to.parallelism, max_parallelism);
+  for (std::size_t subtask = 0; subtask < shares.size(); ++subtask) {
+    Task& task = *tasks_[static_cast<std::size_t>(to.first_task) + subtask];
+    const KeyGroupRange own =
+        key_groups_of_subtask(static_cast<int>(subtask), max_parallelism, to.parallelism);
+    for (const checkpoint::InFlightShare& share : shares[subtask]) {
+      const auto bytes = store_.files().read(store_.path_of(share.from->file.path));
+      WEIR_TRY(bytes.status());
+      for (const checkpoint::ChannelSnapshot& channel : share.from->channels) {
+        std::vector<Record> records = decode_records(
+            std::string_view(bytes.value())
+                .substr(channel.offset, channel.record_count * 2 * sizeof(std::int32_t)));
+        if (!share.is_whole) {
+          std::erase_if(records, [&](const Record& record) {
+            return !own.contains(
+                key_group_of(static_cast<std::uint32_t>(record.key), max_parallelism));
+          });
+        }
+        task.restore_under_way(
+            {static_cast<int>(&edge - edges_.data()), channel.sender, std::move(records)});
+      }
+    }
+  }
   return {};
 }
 

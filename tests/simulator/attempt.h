@@ -66,6 +66,7 @@ class Attempt {
   void connect(const Edge& edge, int index);
   Status restore_tasks();
   Status restore_keyed(const checkpoint::OperatorSnapshot& snapshot, const Vertex& vertex);
+  Status restore_under_way(const Edge& edge);
   Status restore_lists(const checkpoint::OperatorSnapshot& snapshot, const Vertex& vertex);
   void run_tasks();
   void step(int task);

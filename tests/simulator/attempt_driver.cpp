@@ -162,6 +162,7 @@ checkpoint::Manifest Attempt::build_manifest(CheckpointId checkpoint, const Coll
       with_uid(m.operators, vertex.uid).subtasks.push_back(snapshot.state);
     }
     reports.insert(reports.end(), snapshot.edges.begin(), snapshot.edges.end());
+    m.in_flight.insert(m.in_flight.end(), snapshot.in_flight.begin(), snapshot.in_flight.end());
   }
   if (!world_.schedule().is_at_least_once) {
     m.edges = checkpoint::sum_edges(reports);

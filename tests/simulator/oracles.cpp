@@ -49,6 +49,11 @@ void World::check_counts(const checkpoint::Manifest& manifest) {
       }
     }
   }
+  for (const checkpoint::InFlightSnapshot& item : manifest.in_flight) {
+    for (const checkpoint::ChannelSnapshot& channel : item.channels) {
+      total += item.edge == "source->map" ? static_cast<std::int64_t>(channel.record_count) : 0;
+    }
+  }
   expect(!schedule_.has_map || schedule_.is_at_least_once || total == schedule_.record_count(),
          "split list state holds every item once: " + std::to_string(total) + " of " +
              std::to_string(schedule_.record_count()) + " records");

@@ -41,6 +41,10 @@ const PlantedBug kBugs[] = {
     {"F8", "files of checkpoints under way are deleted when the clock says that they are old"},
     {"G1", "the barrier of a checkpoint that is over begins it again"},
     {"G8", "a checkpoint whose barrier will not come any more is waited for"},
+    {"G2", "records under way are dealt out by subtask where they have key groups"},
+    {"G4", "records under way to subtasks that are no more are dropped"},
+    {"G9", "a checkpoint taken while records under way are replayed does not hold them"},
+    {"G_log", "what comes ahead of a late barrier is not logged"},
     {"H1", "an item of split list state is lost in a rescale"},
     {"H2", "broadcast state is dealt out like union state"},
     {"H4", "a split goes to two readers in a rescale"},
@@ -85,7 +89,7 @@ int accepted_flips() {
   checkpoint::Manifest manifest;
   manifest.job_id = std::string(32, 'a');
   manifest.job_name = "reference";
-  manifest.checkpoint = 7;
+  manifest.checkpoint = 8;  // one that the codec with a memory really encodes
   manifest.attempt = 2;
   manifest.sources = {{"source", "", 1, "", {{0, false, {{"0", "17"}}}}}};
   const std::string good = checkpoint::encode_manifest(manifest).value();

@@ -37,6 +37,7 @@ struct Schedule {
   bool is_incremental = true;  ///< shared state files; else one exclusive file per checkpoint
   bool is_rescaled = false;    ///< parallelisms change at every start
   bool are_edges_forward = false;
+  bool is_unaligned = false;      ///< barriers may overtake records, except on forward edges
   bool is_at_least_once = false;  ///< negative control: barriers do not block
   std::int64_t interval_ms = 40;
   std::int64_t timeout_ms = 200;
@@ -73,6 +74,10 @@ inline Schedule draw_schedule(Chance& chance) {
   s.is_incremental = !chance.one_in(3);
   s.is_rescaled = chance.one_in(2);
   s.are_edges_forward = chance.one_in(3);
+  s.is_unaligned = chance.one_in(2);
+  // Records under way go by key group, records along a forward edge stay where they are: only with
+  // the same subtasks before and after do they keep their order.
+  s.are_edges_forward = s.are_edges_forward && !(s.is_unaligned && s.is_rescaled);
   s.interval_ms = chance.between(15, 60);
   s.timeout_ms = chance.between(60, 250);
   s.min_pause_ms = chance.between(0, 15);

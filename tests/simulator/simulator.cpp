@@ -8,6 +8,7 @@ Outcome simulate(std::uint64_t seed, const SimulationOptions& options) {
   Chance chance(seed);
   Schedule schedule = draw_schedule(chance);
   schedule.is_at_least_once = options.is_at_least_once;
+  schedule.is_unaligned = schedule.is_unaligned && !options.is_at_least_once;
   World world(schedule, chance, options.is_traced);
   Outcome outcome;
   try {

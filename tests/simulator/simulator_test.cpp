@@ -26,7 +26,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
 }
 
 #ifdef NDEBUG
-constexpr std::uint64_t kSchedules = 200'000;
+constexpr std::uint64_t kSchedules = 1'000'000;
 #else
 constexpr std::uint64_t kSchedules = 1'000;
 #endif

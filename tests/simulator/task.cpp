@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/crc32c.h"
+#include "base/planted_bug.h"
 #include "simulator/attempt.h"
 #include "simulator/codec.h"
 #include "simulator/world.h"
@@ -21,7 +22,11 @@ std::uint64_t hash_of(const Record& record) {
 }  // namespace
 
 Task::Task(Attempt& attempt, int id, int vertex, int subtask, std::size_t input_count)
-    : attempt_(attempt), id_(id), vertex_(vertex), subtask_(subtask) {
+    : attempt_(attempt), id_(id), vertex_(vertex), subtask_(subtask), announced_(input_count, 0) {
+  const std::vector<int>& edges = attempt.vertex(vertex).inputs;
+  can_overtake_ = attempt.world().schedule().is_unaligned &&
+                  std::none_of(edges.begin(), edges.end(),
+                               [&](int edge) { return attempt.edge(edge).is_forward; });
   if (input_count > 0) {
     aligner_.emplace(input_count, attempt.world().schedule().is_at_least_once
                                       ? checkpoint::AlignmentMode::kAtLeastOnce
@@ -34,6 +39,9 @@ Task::Task(Attempt& attempt, int id, int vertex, int subtask, std::size_t input_
 bool Task::has_work() const {
   if (!aligner_.has_value()) {
     return halted_by_ == 0 && !is_at_end_;
+  }
+  if (!recovered_.empty()) {
+    return true;
   }
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (!aligner_->is_blocked(i) && !attempt_.channel(inputs[i]).is_empty()) {
@@ -76,6 +84,11 @@ bool Task::read_inputs() {
   Chance& chance = attempt_.world().chance();
   bool did_something = false;
   for (std::int64_t left = chance.between(1, 8); left > 0; --left) {
+    take_announcements();
+    if (read_recovered()) {
+      did_something = true;
+      continue;
+    }
     const auto start =
         static_cast<std::size_t>(chance.below(static_cast<std::int64_t>(inputs.size())));
     bool has_read = false;
@@ -95,15 +108,35 @@ bool Task::read_inputs() {
   return did_something;
 }
 
+bool Task::read_recovered() {
+  while (!recovered_.empty() && recovered_.front().records.empty()) {
+    recovered_.pop_front();
+  }
+  if (recovered_.empty()) {
+    return false;
+  }
+  std::vector<Record>& records = recovered_.front().records;
+  const Record record = records.front();
+  records.erase(records.begin());
+  process(record);
+  return true;
+}
+
 void Task::handle(std::size_t input, const Element& element) {
   switch (element.kind) {
     case Element::Kind::kRecord:
+      if (log_.has_value() && aligner_->is_logging(input)) {
+        log(input, element.record);
+      }
       received_[attempt_.channel(inputs[input]).edge].add(hash_of(element.record));
       process(element.record);
       break;
     case Element::Kind::kBarrier:
       if (element.is_terminal) {
         terminal_.insert(element.checkpoint);
+      }
+      if (element.can_overtake) {
+        overtaking_.insert(element.checkpoint);
       }
       act_on(aligner_->on_barrier(input, element.checkpoint));
       break;
@@ -152,12 +185,20 @@ void Task::process(const Record& record) {
 
 void Task::act_on(const checkpoint::AlignerVerdict& verdict) {
   for (const CheckpointId checkpoint : verdict.aborted) {
-    broadcast({.kind = Element::Kind::kCancel, .checkpoint = checkpoint});
+    if (log_.has_value() && log_->checkpoint == checkpoint) {
+      close_log(checkpoint, false);  // its barrier went on long ago
+    } else {
+      broadcast({.kind = Element::Kind::kCancel, .checkpoint = checkpoint});
+    }
+  }
+  for (const CheckpointId checkpoint : verdict.logged) {
+    close_log(checkpoint, true);
   }
   for (const CheckpointId checkpoint : verdict.aligned) {
-    capture(checkpoint);
+    report_received(capture(checkpoint), received_);
     broadcast({.kind = Element::Kind::kBarrier,
                .is_terminal = terminal_.contains(checkpoint),
+               .can_overtake = overtaking_.contains(checkpoint),
                .checkpoint = checkpoint});
   }
   if (verdict.has_blocking_changed) {
@@ -174,8 +215,11 @@ void Task::on_trigger(const checkpoint::Trigger& trigger) {
     halted_by_ = trigger.checkpoint;
   }
   capture(trigger.checkpoint);
+  const bool can_overtake = attempt_.world().schedule().is_unaligned && !trigger.is_terminal &&
+                            trigger.kind == checkpoint::SnapshotKind::kCheckpoint;
   broadcast({.kind = Element::Kind::kBarrier,
              .is_terminal = trigger.is_terminal,
+             .can_overtake = can_overtake,
              .checkpoint = trigger.checkpoint});
 }
 
@@ -195,12 +239,10 @@ void Task::send(const Record& record) {
     sent_[edge_index].add(hash_of(record));
     const Vertex& to = attempt_.vertex(edge.to);
     std::size_t target = 0;
-    if (!edge.is_forward && to.role == Role::kKeyed) {
+    if (!edge.is_forward) {
       const int max = attempt_.world().schedule().max_parallelism;
       target = static_cast<std::size_t>(subtask_of_key_group(
           key_group_of(static_cast<std::uint32_t>(record.key), max), max, to.parallelism));
-    } else if (!edge.is_forward) {
-      target = static_cast<std::size_t>(record.key % to.parallelism);
     }
     attempt_.push(outputs[first + target], {.record = record});
     first += edge.is_forward ? 1 : static_cast<std::size_t>(to.parallelism);
@@ -213,9 +255,109 @@ void Task::broadcast(const Element& element) {
   }
 }
 
+// ---- barriers that overtake: as InputGate does it
+
+void Task::take_announcements() {
+  if (!can_overtake_) {
+    return;
+  }
+  CheckpointId latest = 0;
+  for (std::size_t input = 0; input < inputs.size(); ++input) {
+    const Channel& channel = attempt_.channel(inputs[input]);
+    for (std::size_t at = channel.read; at < channel.elements.size(); ++at) {
+      const Element& element = channel.elements[at];
+      if (element.kind != Element::Kind::kBarrier || !element.can_overtake ||
+          element.checkpoint <= announced_[input]) {
+        continue;
+      }
+      announced_[input] = element.checkpoint;
+      overtaking_.insert(element.checkpoint);
+      act_on(aligner_->on_announcement(input, element.checkpoint));
+      if (log_.has_value() && log_->checkpoint == element.checkpoint &&
+          aligner_->is_logging(input)) {
+        log_rest(input);
+      }
+    }
+    latest = std::max(latest, announced_[input]);
+  }
+  if (latest > 0 && aligner_->may_overtake(latest) && attempt_.world().chance().one_in(3)) {
+    overtake(latest);
+  }
+}
+
+void Task::overtake(CheckpointId checkpoint) {
+  attempt_.world().trace("overtake", checkpoint, id_);
+  const checkpoint::AlignerVerdict verdict = aligner_->overtake(checkpoint);
+  capture(checkpoint).is_log_open = true;
+  broadcast({.kind = Element::Kind::kBarrier, .can_overtake = true, .checkpoint = checkpoint});
+  Log log{checkpoint, {}, 0, received_};
+  if (!planted_bug("G9")) {
+    log.channels.assign(recovered_.begin(), recovered_.end());
+  }
+  log.first_input = log.channels.size();
+  for (const int input : inputs) {
+    const Channel& channel = attempt_.channel(input);
+    const int sender =
+        channel.sender - attempt_.vertex(attempt_.edge(channel.edge).from).first_task;
+    log.channels.push_back({channel.edge, sender, {}});
+  }
+  log_ = std::move(log);
+  act_on(verdict);
+  for (std::size_t input = 0; input < inputs.size() && log_.has_value(); ++input) {
+    if (announced_[input] == checkpoint && aligner_->is_logging(input)) {
+      log_rest(input);
+    }
+  }
+}
+
+void Task::log(std::size_t input, const Record& record) {
+  log_->channels[log_->first_input + input].records.push_back(record);
+  log_->received[attempt_.channel(inputs[input]).edge].add(hash_of(record));
+}
+
+void Task::log_rest(std::size_t input) {
+  const Channel& channel = attempt_.channel(inputs[input]);
+  for (std::size_t at = channel.read; at < channel.elements.size(); ++at) {
+    const Element& element = channel.elements[at];
+    if (element.kind == Element::Kind::kBarrier && element.checkpoint == log_->checkpoint) {
+      break;
+    }
+    if (element.kind == Element::Kind::kRecord) {
+      log(input, element.record);
+    }
+  }
+  act_on(aligner_->on_logged(input));
+}
+
+void Task::close_log(CheckpointId checkpoint, bool is_complete) {
+  if (!log_.has_value() || log_->checkpoint != checkpoint) {
+    return;
+  }
+  if (Captured* captured = captured_of(checkpoint)) {
+    captured->is_log_open = false;
+    captured->report.is_declined = !is_complete;
+    captured->under_way = std::move(log_->channels);
+    report_received(*captured, log_->received);
+  }
+  log_.reset();
+}
+
+Task::Captured* Task::captured_of(CheckpointId checkpoint) {
+  const auto found = std::find_if(captured_.begin(), captured_.end(), [&](const Captured& one) {
+    return one.checkpoint == checkpoint;
+  });
+  return found == captured_.end() ? nullptr : &*found;
+}
+
 // ---- snapshots
 
-void Task::capture(CheckpointId checkpoint) {
+void Task::report_received(Captured& captured, const std::map<int, checkpoint::EdgeSum>& received) {
+  for (const auto& [edge, sum] : received) {
+    captured.report.edges.push_back({attempt_.edge(edge).name, false, sum});
+  }
+}
+
+Task::Captured& Task::capture(CheckpointId checkpoint) {
   attempt_.world().trace("capture", checkpoint, id_);
   const Vertex& vertex = attempt_.vertex(vertex_);
   Captured captured;
@@ -226,9 +368,6 @@ void Task::capture(CheckpointId checkpoint) {
   captured.report.state.is_finished = is_at_end_;
   for (const auto& [edge, sum] : sent_) {
     captured.report.edges.push_back({attempt_.edge(edge).name, true, sum});
-  }
-  for (const auto& [edge, sum] : received_) {
-    captured.report.edges.push_back({attempt_.edge(edge).name, false, sum});
   }
   if (vertex.role == Role::kMap) {
     using Redistribution = OperatorStateBackend::Redistribution;
@@ -247,6 +386,7 @@ void Task::capture(CheckpointId checkpoint) {
   }
   captured_.push_back(std::move(captured));
   attempt_.schedule_write(id_, attempt_.world().chance().between(0, 12));
+  return captured_.back();
 }
 
 void Task::end_epoch(Captured& captured) {
@@ -284,13 +424,17 @@ std::optional<TaskSnapshot> Task::write_snapshot() {
     return std::nullopt;
   }
   Captured& captured = captured_.front();
+  if (captured.is_log_open) {
+    return std::nullopt;
+  }
   const Role role = attempt_.vertex(vertex_).role;
   if (role == Role::kSink && !write_logs(captured)) {
     return std::nullopt;  // what was prepared must not be dropped
   }
   if (role == Role::kKeyed) {
-    captured.report.is_declined = !write_state(captured);
+    captured.report.is_declined = !write_state(captured) || captured.report.is_declined;
   }
+  captured.report.is_declined = !write_under_way(captured) || captured.report.is_declined;
   TaskSnapshot report = std::move(captured.report);
   captured_.pop_front();
   return report;
@@ -331,6 +475,42 @@ bool Task::write_state(Captured& captured) {
   chain_ = std::move(chain);
   captured.report.state.files = chain_;
   return true;
+}
+
+bool Task::write_under_way(Captured& captured) {
+  std::string bytes;
+  const Vertex& vertex = attempt_.vertex(vertex_);
+  for (const UnderWay& channel : captured.under_way) {
+    if (channel.records.empty()) {
+      continue;
+    }
+    std::vector<checkpoint::InFlightSnapshot>& in_flight = captured.report.in_flight;
+    const Edge& edge = attempt_.edge(channel.edge);
+    if (in_flight.empty() || in_flight.back().edge != edge.name) {
+      in_flight.push_back({edge.name,
+                           subtask_,
+                           attempt_.vertex(edge.from).parallelism,
+                           vertex.parallelism,
+                           "sim",
+                           {},
+                           {}});
+    }
+    in_flight.back().channels.push_back({channel.sender, kMinTimestamp, false, bytes.size(),
+                                         channel.records.size(), channel.records.size()});
+    bytes += encode_records(channel.records);
+  }
+  if (bytes.empty()) {
+    return true;
+  }
+  checkpoint::CheckpointStore& store = attempt_.store();
+  const std::string name =
+      store.new_file_name(checkpoint::FileScope::kExclusive, captured.checkpoint, "in-flight");
+  for (checkpoint::InFlightSnapshot& item : captured.report.in_flight) {
+    item.file = {name, bytes.size(), crc32c(bytes)};
+  }
+  const auto file = store.files().create_writer(store.path_of(name));
+  return file.ok() && file.value()->append(bytes).ok() && file.value()->sync().ok() &&
+         file.value()->close().ok();
 }
 
 bool Task::write_logs(Captured& captured) {

@@ -27,6 +27,7 @@ struct Element {
   enum class Kind { kRecord, kBarrier, kCancel, kEnd };
   Kind kind = Kind::kRecord;
   bool is_terminal = false;
+  bool can_overtake = false;  ///< a barrier
   Record record;
   CheckpointId checkpoint = 0;
 };
@@ -71,6 +72,13 @@ struct Epoch {
   std::vector<Record> records;
 };
 
+/// What is under way in one channel when a barrier overtakes it, or was when one did.
+struct UnderWay {
+  int edge = 0;
+  int sender = 0;  ///< subtask
+  std::vector<Record> records;
+};
+
 /// What a task reports for a checkpoint.
 struct TaskSnapshot {
   CheckpointId checkpoint = 0;
@@ -79,6 +87,7 @@ struct TaskSnapshot {
   checkpoint::SubtaskSnapshot state;
   std::vector<Committable> committables;
   std::vector<checkpoint::EdgeReport> edges;
+  std::vector<checkpoint::InFlightSnapshot> in_flight;
 };
 
 /// One subtask: the real BarrierAligner in front of a small operator, with snapshots that are
@@ -91,6 +100,7 @@ class Task {
   void restore_handle(const checkpoint::StateHandle& handle) { chain_.push_back(handle); }
   void restore_value(int key, int next) { state_[key] = next; }
   void restore_count(std::int64_t count) { restored_counts_.push_back(count); }
+  void restore_under_way(UnderWay channel) { recovered_.push_back(std::move(channel)); }
 
   /// Does a bounded amount of work; false when there was none to do.
   bool step();
@@ -117,26 +127,49 @@ class Task {
     std::map<int, int> state;
     std::set<int> dirty;
     std::vector<Epoch> epochs;
+    bool is_log_open = false;
+    std::vector<UnderWay> under_way;
+  };
+  /// Of the checkpoint that overtook last.
+  struct Log {
+    CheckpointId checkpoint = 0;
+    std::vector<UnderWay> channels;
+    std::size_t first_input = 0;  ///< channels before it are recovered ones
+    std::map<int, checkpoint::EdgeSum> received;
   };
 
   bool emit_from_source();
+  bool read_recovered();
   bool read_inputs();
   void handle(std::size_t input, const Element& element);
   void process(const Record& record);
   void act_on(const checkpoint::AlignerVerdict& verdict);
   void send(const Record& record);
   void broadcast(const Element& element);
-  void capture(CheckpointId checkpoint);
+  void take_announcements();
+  void overtake(CheckpointId checkpoint);
+  void log(std::size_t input, const Record& record);
+  void log_rest(std::size_t input);
+  void close_log(CheckpointId checkpoint, bool is_complete);
+  Captured* captured_of(CheckpointId checkpoint);
+  void report_received(Captured& captured, const std::map<int, checkpoint::EdgeSum>& received);
+  Captured& capture(CheckpointId checkpoint);
   void end_epoch(Captured& captured);
   bool write_state(Captured& captured);
   bool write_logs(Captured& captured);
+  bool write_under_way(Captured& captured);
 
   Attempt& attempt_;
   const int id_;
   const int vertex_;
   const int subtask_;
   std::optional<checkpoint::BarrierAligner> aligner_;
-  std::set<CheckpointId> terminal_;  ///< barriers seen that are terminal
+  bool can_overtake_ = false;
+  std::set<CheckpointId> terminal_;      ///< barriers seen that are terminal
+  std::set<CheckpointId> overtaking_;    ///< barriers seen that may overtake
+  std::vector<CheckpointId> announced_;  ///< per input, the latest
+  std::optional<Log> log_;
+  std::deque<UnderWay> recovered_;  ///< replayed before the inputs are read
   std::size_t ends_seen_ = 0;
   bool is_at_end_ = false;
   CheckpointId halted_by_ = 0;  ///< a source emits nothing behind a terminal barrier
