@@ -201,12 +201,18 @@ class Wire:
         body += struct.pack(">i", len(config))
         for key, value in config.items():
             body += string(key) + string(value)
-        answer = self.call(19, 2, body + struct.pack(">ib", 30000, 0))
-        answer.int32()
-        for _, error, message in answer.array(
-                lambda: (answer.string(), answer.int16(), answer.string())):
-            if error:
+        deadline = time.monotonic() + 60
+        while True:
+            answer = self.call(19, 2, body + struct.pack(">ib", 30000, 0))
+            answer.int32()
+            ((_, error, message),) = answer.array(
+                lambda: (answer.string(), answer.int16(), answer.string()))
+            if not error:
+                return
+            # 38: on a machine that is short of time the controller takes the broker for gone.
+            if error != 38 or time.monotonic() > deadline:
                 raise KafkaError(f"creating topic {name}: error {error}: {message}")
+            time.sleep(0.5)
 
     def delete_topic(self, name):
         body = struct.pack(">i", 1) + string(name) + struct.pack(">i", 30000)
