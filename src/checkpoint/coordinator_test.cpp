@@ -281,7 +281,7 @@ TEST(Coordinator, PublicationsRunOneByOneSoThatIdsRise) {
   EXPECT_EQ(job.published(3), (Lines{"complete 3", "publish 4"}));
 }
 
-TEST(Coordinator, AckOfAnOldAttemptIsIgnored) {
+TEST(Coordinator, M5_AckOfAnOldAttemptIsIgnored) {
   Job job(options());
   job.at(1000);
   EXPECT_EQ(job->on_ack(1, 1, kAttempt - 1, 1000).verdict, AckVerdict::kUnknown);

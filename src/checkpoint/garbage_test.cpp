@@ -64,7 +64,7 @@ TEST(Garbage, WhichFilesGo) {
   }
 }
 
-TEST(Garbage, WhatLiveTasksMayReferToIsKept) {
+TEST(Garbage, F8_WhatLiveTasksMayReferToIsKept) {
   GarbageFacts given = facts();
   given.files = {{"shared/a2-c4-7-sst", false, kOld}};
   EXPECT_EQ(plan_garbage(given).files.size(), 1U);
@@ -72,7 +72,7 @@ TEST(Garbage, WhatLiveTasksMayReferToIsKept) {
   EXPECT_TRUE(plan_garbage(given).files.empty());
 }
 
-TEST(Garbage, WhoDoesNotLeadOrKnowsNoManifestDeletesNothing) {
+TEST(Garbage, E4_WhoDoesNotLeadOrKnowsNoManifestDeletesNothing) {
   for (int variant = 0; variant < 2; ++variant) {
     GarbageFacts given = facts();
     given.files = {{"shared/a1-c3-7-sst", false, kOld}, {"chk-4/_metadata", false, kOld}};
@@ -86,7 +86,7 @@ TEST(Garbage, WhoDoesNotLeadOrKnowsNoManifestDeletesNothing) {
   }
 }
 
-TEST(Garbage, ASubsumedCheckpointStopsToExistBeforeItsFilesGo) {
+TEST(Garbage, F6_ASubsumedCheckpointStopsToExistBeforeItsFilesGo) {
   GarbageFacts given = facts();
   given.files = {{"chk-4", true, kOld},
                  {"chk-4/_metadata", false, kOld},

@@ -62,7 +62,7 @@ TEST(Redistribution, EveryKeyGroupIsReadExactlyOnceFromItsOwner) {
   }
 }
 
-TEST(Redistribution, TheStoredMaxParallelismRules) {
+TEST(Redistribution, N13_TheStoredMaxParallelismRules) {
   const OperatorSnapshot snapshot = keyed(2, 64);
   EXPECT_EQ(resolve_max_parallelism(snapshot, 128, false, 4).value(), 64);
   EXPECT_EQ(resolve_max_parallelism(snapshot, 64, true, 4).value(), 64);
@@ -106,7 +106,7 @@ TEST(Redistribution, SplitListsAreCutIntoRunsAndTheStartRotatesFromNameToName) {
   EXPECT_EQ(dealt[0][1].items, Items{});
 }
 
-TEST(Redistribution, TwelveElementsOfTwoStatesArriveOnceEach) {
+TEST(Redistribution, H1_H5_TwelveElementsOfTwoStatesArriveOnceEach) {
   Items six{"0", "1", "2", "3", "4", "5"};
   const auto dealt =
       redistribute_lists(
@@ -122,7 +122,7 @@ TEST(Redistribution, TwelveElementsOfTwoStatesArriveOnceEach) {
   }
 }
 
-TEST(Redistribution, UnionGoesToEverybodyAndBroadcastToOneEach) {
+TEST(Redistribution, H2_UnionGoesToEverybodyAndBroadcastToOneEach) {
   const OperatorSnapshot snapshot =
       lists({{{"u", Redistribution::kUnion, {"1"}}, {"w", Redistribution::kBroadcast, {"x"}}},
              {{"u", Redistribution::kUnion, {"2"}}, {"w", Redistribution::kBroadcast, {"y"}}}});
@@ -152,7 +152,7 @@ TEST(Redistribution, SubtasksThatDisagreeAboutAListAreCorruption) {
           .ok());
 }
 
-TEST(Redistribution, EverySplitGoesToExactlyOneReader) {
+TEST(Redistribution, H4_EverySplitGoesToExactlyOneReader) {
   SourceSnapshot source;
   source.parallelism = 4;
   for (int i = 0; i < 4; ++i) {
@@ -177,7 +177,7 @@ TEST(Redistribution, EverySplitGoesToExactlyOneReader) {
   EXPECT_EQ(redistribute_splits(source, 2).error().code, ErrorCode::kCorruption);
 }
 
-TEST(Redistribution, CommittablesKeepIdentityCountAndOrder) {
+TEST(Redistribution, H6_CommittablesKeepIdentityCountAndOrder) {
   Manifest m;
   SinkSnapshot sink;
   sink.uid = "s";
@@ -269,7 +269,7 @@ TEST(InFlight, OtherRecordsGoToExactlyOneSubtask) {
   EXPECT_EQ(redistribute_in_flight(items, InFlightRouting::kFirst, 3, 128)[0].size(), 5U);
 }
 
-TEST(OperatorMatch, ListsMatchedDroppedAndNew) {
+TEST(OperatorMatch, M4_ListsMatchedDroppedAndNew) {
   Manifest m;
   SubtaskSnapshot subtask;
   subtask.lists = {{"l", Redistribution::kSplit, {}}};

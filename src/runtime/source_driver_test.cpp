@@ -142,7 +142,7 @@ TEST_F(SourceDriverTest, AnIdleSplitIsLeftOut) {
   EXPECT_EQ(update_after_ms(50).watermark, 199);  // b has been quiet for 1000 ms
 }
 
-TEST_F(SourceDriverTest, WhenAllSplitsAreIdleTheHighestIsEmittedAndSoIsTheStatus) {
+TEST_F(SourceDriverTest, J6_WhenAllSplitsAreIdleTheHighestIsEmittedAndSoIsTheStatus) {
   start(Strategy::for_monotonous_timestamps().with_idleness(DurationMs(1000)), {"a", "b"});
   emit("a", 100);
   emit("b", 10);
@@ -158,7 +158,7 @@ TEST_F(SourceDriverTest, WhenAllSplitsAreIdleTheHighestIsEmittedAndSoIsTheStatus
 }
 
 // N17
-TEST_F(SourceDriverTest, TimeHeldBackDoesNotCountAsIdle) {
+TEST_F(SourceDriverTest, N17_TimeHeldBackDoesNotCountAsIdle) {
   start(Strategy::for_monotonous_timestamps().with_idleness(DurationMs(1000)), {"a"});
   emit("a", 100);
   (void)update();
@@ -169,7 +169,7 @@ TEST_F(SourceDriverTest, TimeHeldBackDoesNotCountAsIdle) {
   EXPECT_TRUE(update_after_ms(1).is_idle);
 }
 
-TEST_F(SourceDriverTest, AReaderWithoutSplitsIsIdleOnlyWhereIdlenessIsAskedFor) {
+TEST_F(SourceDriverTest, J5_AReaderWithoutSplitsIsIdleOnlyWhereIdlenessIsAskedFor) {
   start(Strategy::for_monotonous_timestamps(), {});
   EXPECT_FALSE(update_after_ms(100'000).is_idle);
   start(Strategy::for_monotonous_timestamps().with_idleness(DurationMs(1000)), {});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/planted_bug.h"
+
 namespace weir::runtime {
 
 WatermarkValve::WatermarkValve(std::size_t input_count) : inputs_(input_count) {}
@@ -35,7 +37,7 @@ WatermarkValve::Change WatermarkValve::on_active(std::size_t input) {
     return {};
   }
   in.is_idle = false;
-  in.is_aligned = in.watermark >= current_;
+  in.is_aligned = in.watermark >= current_ || planted_bug("J1");
   return update();
 }
 
@@ -44,7 +46,7 @@ WatermarkValve::Change WatermarkValve::on_end(std::size_t input) {
   if (in.has_ended) {
     return {};
   }
-  in.has_ended = true;
+  in.has_ended = !planted_bug("J4");
   in.is_idle = false;
   return update();
 }

@@ -12,7 +12,7 @@ TEST(WatermarkValve, EmitsTheMinimumOfItsInputs) {
   EXPECT_EQ(valve.on_watermark(1, 20).watermark, 10);
 }
 
-TEST(WatermarkValve, NeverGoesBack) {
+TEST(WatermarkValve, J6_NeverGoesBack) {
   WatermarkValve valve(1);
   EXPECT_EQ(valve.on_watermark(0, 10).watermark, 10);
   EXPECT_FALSE(valve.on_watermark(0, 7).watermark.has_value());
@@ -26,7 +26,7 @@ TEST(WatermarkValve, AnIdleInputHoldsNothingBack) {
 }
 
 // J1: the result does not depend on the order of idleness events.
-TEST(WatermarkValve, AnInputBackFromIdleTakesPartOnlyOnceItHasCaughtUp) {
+TEST(WatermarkValve, J1_AnInputBackFromIdleTakesPartOnlyOnceItHasCaughtUp) {
   WatermarkValve valve(2);
   (void)valve.on_idle(1);
   EXPECT_EQ(valve.on_watermark(0, 10).watermark, 10);
@@ -38,7 +38,7 @@ TEST(WatermarkValve, AnInputBackFromIdleTakesPartOnlyOnceItHasCaughtUp) {
   EXPECT_EQ(valve.on_watermark(1, 15).watermark, 15);
 }
 
-TEST(WatermarkValve, WhenAllInputsTurnIdleTheMaximumIsEmittedFirst) {
+TEST(WatermarkValve, J6_WhenAllInputsTurnIdleTheMaximumIsEmittedFirst) {
   WatermarkValve valve(2);
   (void)valve.on_watermark(0, 10);
   (void)valve.on_watermark(1, 30);
@@ -50,7 +50,7 @@ TEST(WatermarkValve, WhenAllInputsTurnIdleTheMaximumIsEmittedFirst) {
 }
 
 // J4: finished inputs leave the minimum.
-TEST(WatermarkValve, AnEndedInputHoldsNothingBack) {
+TEST(WatermarkValve, J4_AnEndedInputHoldsNothingBack) {
   WatermarkValve valve(2);
   (void)valve.on_watermark(0, 10);
   EXPECT_EQ(valve.on_end(1).watermark, 10);

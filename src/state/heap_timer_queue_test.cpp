@@ -67,7 +67,7 @@ TEST(HeapTimerQueue, ATimerSetAgainAfterItWasRemovedFiresOnce) {
   EXPECT_EQ(pop_until(*queue, 10).size(), 1U);
 }
 
-TEST(HeapTimerQueue, EventAndProcessingTimersReturnToTheirOwnQueues) {
+TEST(HeapTimerQueue, I4_EventAndProcessingTimersReturnToTheirOwnQueues) {
   TemporaryDirectory directory;
   RestoreFile file;
   {

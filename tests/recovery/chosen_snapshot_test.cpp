@@ -92,7 +92,7 @@ TEST_F(ChosenSnapshotTest, AnOlderSavepointIsObeyedWhereTheJobHasCheckpointsOfIt
   EXPECT_TRUE(std::includes(expected.begin(), expected.end(), rows.begin(), rows.end()));
 }
 
-TEST_F(ChosenSnapshotTest, WithNoClaimTheSnapshotStaysAndNothingDependsOnItAfterACheckpoint) {
+TEST_F(ChosenSnapshotTest, F2_WithNoClaimTheSnapshotStaysAndNothingDependsOnItAfterACheckpoint) {
   const SnapshotInfo savepoint = stopped_with_savepoint();
   const Configuration settings = chosen(savepoint.path, "next");
   expect_state(run_counts(settings, Bomb::stopping(1200)), JobState::kSuspended);

@@ -37,7 +37,7 @@ TEST_F(SavepointTest, APlainSavepointHasNoEffectOnSinksAndTheJobGoesOn) {
   expect_state(job.wait(), JobState::kCanceled);
 }
 
-TEST_F(SavepointTest, RecoveryDoesNotUseSavepointsAndRetentionDoesNotDeleteThem) {
+TEST_F(SavepointTest, F5_RecoveryDoesNotUseSavepointsAndRetentionDoesNotDeleteThem) {
   source_.count = 4000;
   source_.events_per_checkpoint = 20;
   Environment environment(configuration());
