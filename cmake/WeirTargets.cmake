@@ -56,6 +56,9 @@ endfunction()
 function(weir_bare_executable name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE weir_warnings)
+  if(WEIR_SANITIZER STREQUAL "thread")
+    target_sources(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tools/tsan/c11_threads.cpp)
+  endif()
   if(WEIR_JEMALLOC AND NOT WEIR_SANITIZER)
     # Named explicitly as needed: nothing refers to it by symbol except malloc itself.
     target_link_libraries(${name} PRIVATE

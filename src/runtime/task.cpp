@@ -55,7 +55,8 @@ Task::Task(int id, const PlanVertex& vertex, int subtask, const TaskEnvironment&
       environment_(environment),
       signal_(signal),
       restore_(std::move(restore)) {
-  const auto wake = [this] { signal_.wake(); };
+  // Not through the task: what runs on I/O threads may end after it.
+  const auto wake = [signal = &signal_] { signal->wake(); };
   std::vector<OperatorChain::EdgeRef> refs = edge_refs(wiring);
   outputs_ = std::move(wiring.outputs);
   chain_ = std::make_unique<OperatorChain>(vertex, subtask, environment, std::move(refs), wake);
@@ -361,7 +362,7 @@ void Task::start_snapshot() {
   }
   broadcast(Element::of_barrier(barrier));
   auto snapshot = std::make_unique<PendingSnapshot>(
-      barrier, *chain_, environment_, [this] { signal_.wake(); }, has_overtaken);
+      barrier, *chain_, environment_, [signal = &signal_] { signal->wake(); }, has_overtaken);
   TaskSnapshot& result = snapshot->result();
   if (source_ != nullptr) {
     checkpoint::ReaderSnapshot reader;
