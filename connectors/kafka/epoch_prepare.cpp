@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kSliceMs = 500;
 constexpr std::chrono::milliseconds kLogPause(2);
-constexpr int kMarkerSliceMs = 2'000;
+constexpr int kMarkerTimeoutMs = 30'000;
 constexpr int kAbortTimeoutMs = 700;
 
 int ms_until(Deadline deadline) {
@@ -178,12 +178,9 @@ Result<bool> EpochPrepare::mark() {
   kill_point("kafka.sink.after_flush");
   const Marker marker{plan_.id.checkpoint, plan_.id.attempt, plan_.id.incarnation, plan_.branch};
   const MarkerPlace place{plan_.marker_group, plan_.topic};
-  const Status sent =
-      epoch_.handle->send_marker(place, marker, std::min(kMarkerSliceMs, ms_until(deadline_) + 1));
-  if (!sent.ok() && sent.error().code == ErrorCode::kUnavailable) {
-    return false;  // The same call goes on with the request that is under way.
-  }
-  WEIR_TRY(sent);
+  // Once: a client that was told of another coordinator has been seen to repeat that for ever.
+  WEIR_TRY(epoch_.handle->send_marker(place, marker,
+                                      std::min(kMarkerTimeoutMs, ms_until(deadline_) + 1)));
   return true;
 }
 
