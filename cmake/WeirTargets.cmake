@@ -103,6 +103,10 @@ function(weir_register_whole name label)
     WEIR_SOURCE_DIR="${PROJECT_SOURCE_DIR}" WEIR_BINARY_DIR="${PROJECT_BINARY_DIR}")
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${arg_TIMEOUT})
+  if(label STREQUAL "broker")
+    # One broker at a time, or on two cores each starves the other; begun first, as they take longest.
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK kafka COST 1000)
+  endif()
 endfunction()
 
 # weir_gtest(name sources...): a gtest executable with the engine and every connector, not registered.

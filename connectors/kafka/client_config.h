@@ -52,8 +52,9 @@ struct ClientConfig {
   Secret key_password;
   bool verify_hostname = true;
   std::string client_id = "weir";
-  int connect_timeout_ms = 3'000;
-  int request_timeout_ms = 5'000;
+  /// Beyond the pauses of a broker's garbage collector: an error here fails the attempt.
+  int connect_timeout_ms = 10'000;
+  int request_timeout_ms = 15'000;
 };
 
 /// REQUIRES nothing; a setting weir's own client cannot serve is an error that names it.

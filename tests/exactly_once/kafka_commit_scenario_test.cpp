@@ -233,8 +233,7 @@ TEST(KafkaExactlyOnce, C13_CommitThatFailsForAWhileIsKeptAndRepeated) {
   NEEDS_BROKER();
   KafkaRun run(broker);
   const auto job = run.start({.kill_at = "", .stop_at = "kafka.commit.before_end_txn:5"});
-  ASSERT_TRUE(job->wait_until_running(kPatience)) << job->report().error;
-  std::this_thread::sleep_for(Milliseconds(1'500));
+  ASSERT_TRUE(job->wait_until_stopped(kPatience)) << job->report().error;
   broker.pause();
   job->resume();  // Its EndTxn meets a broker that does not answer.
   std::this_thread::sleep_for(Milliseconds(5'000));

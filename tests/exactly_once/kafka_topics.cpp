@@ -28,6 +28,7 @@ class Producer {
       : topic_(topic) {
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", bootstrap);
+    set(conf, "log_level", "2");  // A broker that is down on purpose is no news.
     set(conf, "enable.idempotence", "true");
     set(conf, "linger.ms", "5");
     set(conf, "batch.num.messages", "100");  // A reader fetches at least one whole batch.
