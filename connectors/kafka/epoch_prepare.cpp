@@ -15,6 +15,11 @@ namespace {
 
 constexpr int kSliceMs = 500;
 constexpr std::chrono::milliseconds kLogPause(2);
+/// A flush without a single acknowledgement: told after the first, given up after the second. A
+/// broker that is away comes back in this time, or the next attempt waits for it; a client has been
+/// seen, once, to send nothing more although the broker answered everybody else.
+constexpr std::chrono::seconds kSlowFlush(10);
+constexpr std::chrono::seconds kStalledFlush(60);
 constexpr int kMarkerTimeoutMs = 30'000;
 constexpr int kAbortTimeoutMs = 700;
 
@@ -167,11 +172,36 @@ Result<bool> EpochPrepare::flush() {
   // A delivery that failed is no longer outstanding: only the error tells it from a success.
   WEIR_TRY(epoch_.handle->error());
   if (!is_flushed || epoch_.handle->outstanding() > 0) {
+    WEIR_TRY(check_progress());
     return false;
   }
   is_flushed_.store(true, std::memory_order_release);
   waker_->wake();
   return true;
+}
+
+Status EpochPrepare::check_progress() {
+  const Deadline now = std::chrono::steady_clock::now();
+  const int outstanding = epoch_.handle->outstanding();
+  if (outstanding < outstanding_) {
+    outstanding_ = outstanding;
+    progress_until_ = now + kStalledFlush;
+    return {};
+  }
+  if (!is_slow_noted_ && now >= progress_until_ - kStalledFlush + kSlowFlush) {
+    is_slow_noted_ = true;
+    log().warn(
+        "kafka: no record of checkpoint {} for topic '{}' was acknowledged for {} s, {} wait",
+        plan_.id.checkpoint, plan_.topic, kSlowFlush.count(), outstanding);
+  }
+  if (now < progress_until_) {
+    return {};
+  }
+  return Error{ErrorCode::kTimeout,
+               "kafka: the broker acknowledged no record of checkpoint " +
+                   std::to_string(plan_.id.checkpoint) + " for topic '" + plan_.topic + "' for " +
+                   std::to_string(kStalledFlush.count()) + " s; " + std::to_string(outstanding) +
+                   " are written again after the restart"};
 }
 
 Result<bool> EpochPrepare::mark() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -62,6 +63,7 @@ class EpochPrepare : public std::enable_shared_from_this<EpochPrepare> {
   Result<bool> run_step();
   Result<bool> write_rest();
   Result<bool> flush();
+  Status check_progress();
   Result<bool> mark();
   Result<bool> store_log();
   Result<Committable> finish();
@@ -77,6 +79,10 @@ class EpochPrepare : public std::enable_shared_from_this<EpochPrepare> {
   // Touched by one I/O thread at a time, in the order of the slices.
   Epoch epoch_;
   Step step_ = Step::kWriteRest;
+  /// Fewest records not acknowledged at the end of a slice. The client counts its events, too.
+  int outstanding_ = std::numeric_limits<int>::max();
+  Deadline progress_until_;  ///< when one of them has to be acknowledged
+  bool is_slow_noted_ = false;
 
   std::atomic<bool> is_flushed_{false};
   std::mutex mutex_;  // guards the three below

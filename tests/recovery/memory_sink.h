@@ -41,6 +41,17 @@ class Target {
     const std::lock_guard lock(mutex_);
     return committed_.size();
   }
+  /// What distinguishes one commit from all others.
+  std::set<std::string> identities() const {
+    const std::lock_guard lock(mutex_);
+    return committed_;
+  }
+  /// As if it had committed this before.
+  void adopt(std::vector<T> rows, std::set<std::string> identities) {
+    const std::lock_guard lock(mutex_);
+    rows_ = std::move(rows);
+    committed_ = std::move(identities);
+  }
   /// The next commits are carried out, but the answer gets lost.
   void lose_replies(int count) {
     const std::lock_guard lock(mutex_);

@@ -1,0 +1,175 @@
+// Checkpoints that earlier versions wrote, kept in tests/golden: every later build goes on from
+// them.
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+
+#include "recovery/scenario.h"
+
+namespace weir::recovery {
+namespace {
+
+constexpr std::int64_t kStopsAt = 1'500;
+constexpr std::int64_t kOfLists = 1'000'000;
+constexpr std::int64_t kOfMaps = 2'000'000;
+constexpr std::int64_t kOfTimers = 3'000'000;
+
+/// Every kind of keyed state. What it emits depends on the order of a key's events only.
+class EveryKind : public KeyedProcessFunction<std::int64_t, Event, Counted> {
+ public:
+  void open(OpenContext& context) override {
+    count_ = context.value_state<std::int64_t>("count");
+    last_ = context.list_state<std::string>("last");
+    sums_ = context.map_state<std::string, std::int64_t>("sums");
+  }
+  void process_element(const Event& event, Context& context, Collector<Counted>& out) override {
+    out.collect(Counted{event.key, ++count_.mutable_value()});
+    last_.add(std::to_string(event.number));
+    if (last_.get()->size() == 7) {
+      out.collect(Counted{event.key, kOfLists + std::stoll(last_.get()->front())});
+      last_.clear();
+    }
+    std::int64_t& sum = sums_.mutable_value("mod " + std::to_string(event.number % 3));
+    sum += event.number;
+    out.collect(Counted{event.key, kOfMaps + sum});
+    context.timer_service().register_event_time_timer(event.time / 100 * 100 + 300);
+  }
+  void on_timer(TimestampMs time, Context& context, Collector<Counted>& out) override {
+    out.collect(Counted{context.current_key(), kOfTimers + time});
+  }
+
+ private:
+  ValueState<std::int64_t> count_;
+  ListState<std::string> last_;
+  MapState<std::string, std::int64_t> sums_;
+};
+
+class Golden : public RecoveryTest {
+ protected:
+  Golden() {
+    source_.count = 4'000;
+    source_.keys = 8;  // A key's events are in one split, hence in order.
+  }
+
+  Result<JobResult> run(Bomb bomb) const {
+    Configuration settings = configuration();
+    settings.set(options::kJobId, "golden");
+    Environment environment(settings);
+    const auto keyed = events(environment).map(std::move(bomb)).uid("bomb").key_by(&Event::key);
+    keyed.process(EveryKind())
+        .uid("every kind")
+        .sink_to(std::make_shared<MemorySink<Counted>>(counts_))
+        .uid("counts");
+    keyed.window(SlidingEventTimeWindows::of(DurationMs(200), DurationMs(100)))
+        .aggregate(SumOfNumbers(),
+                   [](std::int64_t key, const TimeWindow& window, std::int64_t sum) {
+                     return WindowSum{key, window.start, sum};
+                   })
+        .uid("sums")
+        .sink_to(std::make_shared<MemorySink<WindowSum>>(sums_))
+        .uid("sums-out");
+    return environment.execute("golden");
+  }
+
+  std::vector<Counted> expected() const {
+    std::vector<Counted> rows = expected_counts(source_);
+    std::map<std::int64_t, std::vector<std::int64_t>> last;
+    std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> sums;
+    std::set<std::pair<std::int64_t, std::int64_t>> timers;
+    for (std::int64_t number = 0; number < source_.count; ++number) {
+      const Event event = event_of(number, source_);
+      last[event.key].push_back(number);
+      if (last[event.key].size() == 7) {
+        rows.push_back({event.key, kOfLists + last[event.key].front()});
+        last[event.key].clear();
+      }
+      rows.push_back({event.key, kOfMaps + (sums[{event.key, number % 3}] += number)});
+      timers.emplace(event.key, event.time / 100 * 100 + 300);
+    }
+    for (const auto& [key, time] : timers) {
+      rows.push_back({key, kOfTimers + time});
+    }
+    std::sort(rows.begin(), rows.end());
+    return rows;
+  }
+};
+
+/// What had been committed until the checkpoint: a line "c key count", "w key start sum" or
+/// "i identity" each.
+void write_committed(const std::string& path, const Target<Counted>& counts,
+                     const Target<WindowSum>& sums) {
+  std::ofstream out(path);
+  for (const Counted& row : counts.rows()) {
+    out << "c " << row.key << ' ' << row.count << '\n';
+  }
+  for (const WindowSum& row : sums.rows()) {
+    out << "w " << row.key << ' ' << row.start << ' ' << row.sum << '\n';
+  }
+  for (const auto& identities : {counts.identities(), sums.identities()}) {
+    for (const std::string& identity : identities) {
+      out << "i " << identity << '\n';
+    }
+  }
+}
+
+void read_committed(const std::string& path, Target<Counted>& counts, Target<WindowSum>& sums) {
+  std::ifstream in(path);
+  std::vector<Counted> count_rows;
+  std::vector<WindowSum> sum_rows;
+  std::set<std::string> identities;
+  for (std::string kind; in >> kind;) {
+    if (kind == "c") {
+      Counted& row = count_rows.emplace_back();
+      in >> row.key >> row.count;
+    } else if (kind == "w") {
+      WindowSum& row = sum_rows.emplace_back();
+      in >> row.key >> row.start >> row.sum;
+    } else {
+      std::string identity;
+      in >> identity;
+      identities.insert(identity);
+    }
+  }
+  ASSERT_FALSE(count_rows.empty() || sum_rows.empty() || identities.empty()) << path;
+  counts.adopt(std::move(count_rows), identities);
+  sums.adopt(std::move(sum_rows), std::move(identities));
+}
+
+class GoldenCheckpoint : public Golden, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(GoldenCheckpoint, IsRestored) {
+  const std::string golden = std::string(WEIR_SOURCE_DIR) + "/tests/golden/" + GetParam();
+  std::filesystem::copy(golden + "/checkpoints", directory_,
+                        std::filesystem::copy_options::recursive);
+  ASSERT_NO_FATAL_FAILURE(read_committed(golden + "/committed.txt", *counts_, *sums_));
+  const std::size_t rows_before = counts_->rows().size();
+  expect_state(run(dud()), JobState::kFinished);
+  EXPECT_LT(rows_before, counts_->rows().size());
+  EXPECT_EQ(counts_->rows(), expected());
+  EXPECT_EQ(sums_->rows(), expected_sums(source_, 200, 100));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Versions, GoldenCheckpoint, ::testing::Values("0.1-state-file-1"), [](const auto& version) {
+      std::string name = version.param;
+      std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == '-'; }, '_');
+      return name;
+    });
+
+/// WEIR_GOLDEN_WRITE=<new folder>: writes what a new version has to keep.
+TEST_F(Golden, IsWrittenOnRequest) {
+  const char* to = std::getenv("WEIR_GOLDEN_WRITE");
+  if (to == nullptr) {
+    GTEST_SKIP() << "WEIR_GOLDEN_WRITE is not set";
+  }
+  expect_state(run(Bomb::stopping(kStopsAt)), JobState::kSuspended);
+  EXPECT_LT(counts_->rows().size(), expected().size());
+  ASSERT_TRUE(std::filesystem::create_directory(to));
+  std::filesystem::copy(directory_, std::string(to) + "/checkpoints",
+                        std::filesystem::copy_options::recursive);
+  write_committed(std::string(to) + "/committed.txt", *counts_, *sums_);
+}
+
+}  // namespace
+}  // namespace weir::recovery
