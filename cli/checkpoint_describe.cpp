@@ -17,20 +17,31 @@
 namespace weir::cli {
 namespace {
 
-/// A state as one or several files describe it.
 struct StateSummary {
   state::StateSchema schema;
   std::uint64_t entries = 0;
 };
 using States = std::map<std::string, StateSummary>;
 
-void add_index(const state::StateFileIndex& index, States& states) {
+/// The states of one subtask, of whose files this is the next: it knows how many entries there are
+/// with those before it.
+void update_states(const state::StateFileIndex& index, States& states) {
   for (const state::StateFileIndex::State& one : index.states) {
     const bool is_timers = one.schema.kind == state::StateKind::kTimers;
-    StateSummary& summary = states[(is_timers ? "timers/" : "keyed/") + one.schema.name];
+    states[(is_timers ? "timers/" : "keyed/") + one.schema.name] = {one.schema, one.live};
+  }
+}
+
+/// Adds those of one subtask; returns their entries.
+std::uint64_t add_states(const States& of_subtask, States& states) {
+  std::uint64_t entries = 0;
+  for (const auto& [id, one] : of_subtask) {
+    StateSummary& summary = states[id];
     summary.schema = one.schema;
     summary.entries += one.entries;
+    entries += one.entries;
   }
+  return entries;
 }
 
 Json to_json(const States& states) {
@@ -97,10 +108,11 @@ class Describer {
     Json subtasks = Json::array();
     for (const checkpoint::SubtaskSnapshot& subtask : in_order(op.subtasks)) {
       Json described = describe(subtask);
+      States of_subtask;
       for (const checkpoint::StateHandle& handle : subtask.files) {
-        WEIR_ASSIGN(const std::uint64_t entries, add_file(handle, states, groups));
-        described["entries"] = described["entries"].get<std::uint64_t>() + entries;
+        WEIR_TRY(read_file(handle, of_subtask, groups));
       }
+      described["entries"] = add_states(of_subtask, states);
       subtasks.push_back(std::move(described));
     }
     json["states"] = to_json(states);
@@ -133,28 +145,27 @@ class Describer {
     return json;
   }
 
-  /// Returns the entries of the file.
-  Result<std::uint64_t> add_file(const checkpoint::StateHandle& handle, States& states,
-                                 std::map<int, state::KeyGroupSize>& groups) const {
+  Status read_file(const checkpoint::StateHandle& handle, States& states,
+                   std::map<int, state::KeyGroupSize>& groups) const {
     if (!checkpoint::is_state_file(handle)) {
-      return std::uint64_t{0};
+      return {};
     }
     const std::string path = join_path(snapshot_.location.root, handle.file.path);
     if (!has_key_groups_) {
       WEIR_ASSIGN(const state::StateFileIndex index, state::read_state_file_index(files_, path));
-      add_index(index, states);
-      return index.entries;
+      update_states(index, states);
+      return {};
     }
     WEIR_ASSIGN(
         const state::StateFileSurvey survey,
         state::survey_state_file(files_, {path, {handle.file.length_bytes, handle.file.crc32c}}));
-    add_index(survey.index, states);
+    update_states(survey.index, states);
     for (const state::KeyGroupSize& size : survey.key_groups) {
       state::KeyGroupSize& sum = groups[size.key_group];
       sum.entries += size.entries;
       sum.bytes += size.bytes;
     }
-    return survey.index.entries;
+    return {};
   }
 
   static Json describe_lists(const checkpoint::OperatorSnapshot& op) {

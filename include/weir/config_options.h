@@ -177,7 +177,7 @@ inline constexpr ConfigOption<bool> kCheckpointCreateSubdir{
     "execution.checkpointing.create-subdir", "true",
     "Put checkpoints into <dir>/<job id>/. With false the user keeps one job per directory."};
 inline constexpr ConfigOption<bool> kIncrementalCheckpoints{
-    "execution.checkpointing.incremental", "false", "Write only what changed.", nullptr, false};
+    "execution.checkpointing.incremental", "false", "Write only what changed.", nullptr};
 inline constexpr ConfigOption<SizeBytes> kCheckpointInlineThreshold{
     "execution.checkpointing.data-inline-threshold", "20 kb",
     "State smaller than this lives inside the manifest.", detail::size_in<0, 1024 * 1024>, false};

@@ -23,6 +23,9 @@ struct Trigger {
   bool is_terminal = false;
   bool is_drain = false;
   RequestId request = 0;  ///< who asked; 0 = the engine itself
+  /// The last complete checkpoint: deltas may build upon it, and upon no later one. 0 = there is
+  /// none, or this one stands alone (a savepoint).
+  CheckpointId builds_on = 0;
 };
 
 /// Every acknowledgement is there: check the edge balance, assemble the manifest and publish it.

@@ -113,8 +113,9 @@ void CheckpointCoordinator::start(const TriggerRequest& request, TimestampMs now
     // Start to start; what was missed while another one ran is not made up for.
     next_periodic_ms_ = now_ms + interval_now_ms();
   }
-  out.emplace_back(
-      Trigger{checkpoint, request.kind, request.is_terminal, request.is_drain, request.request});
+  out.emplace_back(Trigger{checkpoint, request.kind, request.is_terminal, request.is_drain,
+                           request.request,
+                           request.kind == SnapshotKind::kCheckpoint ? last_completed_ : 0});
 }
 
 /// One publication at a time, so that checkpoints complete with rising numbers.

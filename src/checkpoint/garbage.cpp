@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kCheckpointPrefix = "chk-";
 constexpr std::string_view kManifestSuffix = "/_metadata";
 constexpr std::string_view kAttemptsPrefix = "attempts/";
+constexpr std::string_view kSharedPrefix = "shared/";
 
 /// Reads a number without sign or leading zero and takes it off `text`.
 std::optional<std::int64_t> take_number(std::string_view& text) {
@@ -81,6 +82,18 @@ std::optional<FileOrigin> origin_of(std::string_view path) {
   return origin;
 }
 
+bool is_shared_path(std::string_view path) { return path.starts_with(kSharedPrefix); }
+
+std::uint64_t new_bytes_of(const Manifest& manifest) {
+  std::uint64_t total = 0;
+  for (const FileReference& file : files_of(manifest)) {
+    const auto origin = origin_of(file.path);
+    total +=
+        origin.has_value() && origin->checkpoint == manifest.checkpoint ? file.length_bytes : 0;
+  }
+  return total;
+}
+
 std::optional<CheckpointId> checkpoint_of_path(std::string_view path) {
   if (!take(path, kCheckpointPrefix)) {
     return std::nullopt;
@@ -132,11 +145,11 @@ GarbagePlan plan_garbage(const GarbageFacts& facts) {
     }
     const auto checkpoint = checkpoint_of_path(file.path);
     const auto made_in = origin_of(file.path);
-    // An exclusive file of a checkpoint that is over: checkpoints complete in rising order, so no
+    // A state file of a checkpoint that is over: checkpoints complete in rising order, so no
     // manifest can come to name it, and waiting would fill the disk at short intervals.
-    if (checkpoint.has_value() && *checkpoint < highest_retained &&
-        !retained.contains(*checkpoint) && made_in.has_value() &&
-        made_in->attempt <= facts.own_attempt) {
+    const bool is_state = checkpoint.has_value() || is_shared_path(file.path);
+    if (is_state && made_in.has_value() && made_in->attempt <= facts.own_attempt &&
+        made_in->checkpoint < highest_retained && !retained.contains(made_in->checkpoint)) {
       return true;
     }
     if (planted_bug("F1") && made_in.has_value() && !retained.contains(made_in->checkpoint)) {

@@ -15,8 +15,9 @@ namespace weir::checkpoint {
 ///
 /// Law 3: only what no retained manifest names, that is older than the grace time, while this
 /// attempt leads. What is not understood is kept. The grace time protects files that a manifest
-/// may yet name; exclusive files of checkpoints that are over, and files whose owner released
-/// them, cannot become named and go at once.
+/// may yet name. State files of checkpoints that are over, shared ones included, can become named
+/// only by a checkpoint that builds on one which names them, so they go at once unless in_use has
+/// them; so do files whose owner released them.
 
 /// One file or directory below the job's directory.
 struct StoredFile {
@@ -32,8 +33,14 @@ struct FileOrigin {
 };
 /// Nothing when the name was not made by CheckpointStore::new_file_name.
 std::optional<FileOrigin> origin_of(std::string_view path);
+/// Sum of the lengths of the files that this checkpoint has written: what is shared with earlier
+/// ones does not count.
+std::uint64_t new_bytes_of(const Manifest& manifest);
 /// n of "chk-<n>" or "chk-<n>/...".
 std::optional<CheckpointId> checkpoint_of_path(std::string_view path);
+
+/// Below shared/: more than one checkpoint may name it.
+bool is_shared_path(std::string_view path);
 
 /// A published checkpoint as retention sees it.
 struct PublishedCheckpoint {
@@ -53,12 +60,13 @@ struct GarbageOptions {
 };
 
 struct GarbageFacts {
-  std::vector<Manifest> retained;     ///< every one of them readable
+  std::vector<Manifest> retained;  ///< every one of them readable
   std::vector<StoredFile> files;
   AttemptId own_attempt = 0;
-  AttemptId leading_attempt = 0;      ///< the highest there is
+  AttemptId leading_attempt = 0;  ///< the highest there is
   std::int64_t grace_ms = 0;
-  /// Files that live tasks may still refer to in a later checkpoint. Only ever keeps more.
+  /// Files of savepoints that are being written, and of checkpoints upon which those under way
+  /// build (FilesBuiltUpon).
   std::vector<std::string> in_use;
   /// Files whose owner needs them no more; deleted as soon as no retained manifest names them.
   std::vector<std::string> released;

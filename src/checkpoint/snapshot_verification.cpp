@@ -64,6 +64,11 @@ class Verifier {
         check_bytes(file);
       }
     }
+    for (const OperatorSnapshot& op : result_.manifest->operators) {
+      for (const SubtaskSnapshot& subtask : op.subtasks) {
+        check_chain(subtask);
+      }
+    }
     return std::move(result_);
   }
 
@@ -93,6 +98,25 @@ class Verifier {
       }
     }
     return offsets;
+  }
+
+  /// A base, then deltas, each of which builds on the file before it.
+  void check_chain(const SubtaskSnapshot& subtask) {
+    CheckpointId last = 0;
+    for (const StateHandle& handle : subtask.files) {
+      const auto link = links_.find(handle.file.path);
+      if (link == links_.end()) {
+        return;  // not a state file, or its own fault is enough
+      }
+      if (link->second.since != last) {
+        result_.faults.push_back({path_of(handle.file), std::nullopt,
+                                  "builds on checkpoint " + std::to_string(link->second.since) +
+                                      ", the file before it is of checkpoint " +
+                                      std::to_string(last)});
+        return;
+      }
+      last = link->second.checkpoint;
+    }
   }
 
   std::string path_of(const FileReference& file) const {
@@ -169,6 +193,7 @@ class Verifier {
     }
     const state::StateFileIndex& index = survey.value().index;
     result_.entries += index.entries;
+    links_[file.path] = {index.checkpoint, index.since};
     if (index.max_parallelism != claim.op->max_parallelism) {
       result_.faults.push_back({path, std::nullopt,
                                 "was written with max parallelism " +
@@ -188,6 +213,11 @@ class Verifier {
   FileSystem& files_;
   const SnapshotLocation& location_;
   SnapshotVerification result_;
+  struct Link {
+    CheckpointId checkpoint;
+    CheckpointId since;
+  };
+  std::map<std::string, Link> links_;  ///< of whole state files, by path
 };
 
 }  // namespace

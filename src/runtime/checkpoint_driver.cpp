@@ -19,6 +19,9 @@ CheckpointDriver::CheckpointDriver(Options options)
 void CheckpointDriver::start(std::vector<Task*> tasks, std::vector<SourceCoordinator*> sources) {
   tasks_ = std::move(tasks);
   sources_ = std::move(sources);
+  if (options_.restored != nullptr) {
+    built_upon_.on_complete(*options_.restored);
+  }
   act_on(coordinator_.on_start(now_ms()));
 }
 
@@ -179,12 +182,14 @@ void CheckpointDriver::act(const checkpoint::Trigger& trigger) {
   if (options_.files != nullptr) {
     options_.files->on_triggered(trigger.checkpoint);
   }
+  built_upon_.on_triggered(trigger.checkpoint, trigger.builds_on);
   collecting.triggered_ms = options_.clock->wall_ms();
   Barrier barrier;
   barrier.checkpoint = trigger.checkpoint;
   barrier.is_terminal = trigger.is_terminal;
   barrier.is_savepoint = trigger.kind == checkpoint::SnapshotKind::kSavepoint;
   barrier.is_drain = trigger.is_drain;
+  barrier.builds_on = options_.job->is_incremental ? trigger.builds_on : 0;
   // Savepoints are aligned whatever the settings are, and so is the end (Flink's rules).
   barrier.can_overtake =
       options_.job->is_unaligned && !barrier.is_savepoint && !barrier.is_terminal;
@@ -360,7 +365,7 @@ void CheckpointDriver::publish_record(CheckpointId id, checkpoint::Manifest reco
     const Status status = options_.store->publish(manifest);
     checkpoint::PublishedSizes sizes;
     sizes.full_size_bytes = checkpoint::state_size_bytes(manifest);
-    sizes.size_bytes = sizes.full_size_bytes;
+    sizes.size_bytes = checkpoint::new_bytes_of(manifest);
     options_.inbox->post([this, id, status, sizes] { on_published(id, status, sizes); });
   });
 }
@@ -379,7 +384,11 @@ void CheckpointDriver::on_published(CheckpointId checkpoint, const Status& statu
     }
     if (!is_savepoint || collecting->second.trigger.is_terminal) {
       last_published_ = checkpoint;
+      if (collecting != collecting_.end() && collecting->second.manifest.has_value()) {
+        built_upon_.on_complete(*collecting->second.manifest);
+      }
     }
+    built_upon_.on_over(checkpoint);
     act_on(coordinator_.on_published(checkpoint, sizes, now_ms()));
     return;
   }
@@ -408,6 +417,7 @@ void CheckpointDriver::act(const checkpoint::NotifyComplete& complete) {
 void CheckpointDriver::act(const checkpoint::NotifyAborted& aborted) {
   log().info("checkpoint {} aborted: {}", aborted.checkpoint,
              checkpoint::abort_reason_name(aborted.reason));
+  built_upon_.on_over(aborted.checkpoint);
   tell_tasks(CheckpointAborted{aborted.checkpoint, aborted.is_terminal});
 }
 
@@ -429,7 +439,7 @@ void CheckpointDriver::act(const checkpoint::CollectGarbage& /*collect*/) {
     released_files_.erase(released_files_.begin(),
                           released_files_.end() - static_cast<std::ptrdiff_t>(kReleasedMax));
   }
-  std::vector<std::string> in_use;
+  std::vector<std::string> in_use = built_upon_.files();
   for (const auto& [checkpoint, files] : savepoint_files_) {
     in_use.insert(in_use.end(), files.begin(), files.end());
   }

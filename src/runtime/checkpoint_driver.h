@@ -12,6 +12,7 @@
 #include "checkpoint/checkpoint_files.h"
 #include "checkpoint/coordinator.h"
 #include "checkpoint/savepoint.h"
+#include "checkpoint/state_chain.h"
 #include "checkpoint/store.h"
 #include "runtime/commit_driver.h"
 #include "runtime/io_executor.h"
@@ -38,6 +39,7 @@ class CheckpointDriver {
     checkpoint::StoreCheckpointFiles* files = nullptr;
     CommitDriver* commits = nullptr;
     checkpoint::CoordinatorOptions coordinator;
+    const checkpoint::Manifest* restored = nullptr;  ///< null on a first start
     AttemptId attempt = 0;
     std::function<void(const Error&)> on_failed;
     /// The terminal checkpoint was published; its commits may still be open. With the directory of
@@ -125,6 +127,7 @@ class CheckpointDriver {
   std::string last_problem_;  ///< why something failed last, for answers
   /// Savepoints that are being written, and the files they are made of.
   std::map<CheckpointId, std::vector<std::string>> savepoint_files_;
+  checkpoint::FilesBuiltUpon built_upon_;
   std::shared_ptr<std::atomic<bool>> is_closed_ = std::make_shared<std::atomic<bool>>(false);
   CheckpointId last_published_ = 0;
   CheckpointTimings last_longest_;

@@ -15,6 +15,7 @@ struct Barrier {
   bool is_drain = false;      ///< follows the end of the input, which it brings about
   /// It may overtake records from this time on (monotonic clock); before, it waits for its turn.
   bool can_overtake = false;
+  CheckpointId builds_on = 0;     ///< complete: deltas may build upon it; 0 = no delta
   std::int64_t triggered_ns = 0;  ///< monotonic clock
   std::int64_t overtake_at_ns = 0;
 };

@@ -43,6 +43,7 @@ JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, Job
   environment_.alignment = options.alignment;
   environment_.auto_watermark_interval = options.auto_watermark_interval;
   environment_.buffer_timeout = options.buffer_timeout;
+  environment_.is_incremental = options.is_incremental;
   environment_.are_sources_paused_at_start =
       options.are_sources_paused_at_start && options.is_checkpointing_enabled;
   environment_.sink_defaults = sink_context_of(options, attempt, files_.get());
@@ -262,6 +263,7 @@ void JobAttempt::create_checkpoint_driver() {
   options.coordinator = options_.coordinator;
   options.coordinator.attempt = attempt_;
   options.coordinator.restored_checkpoint = restored_ == nullptr ? 0 : restored_->checkpoint;
+  options.restored = restored_;
   options.on_failed = [this](const Error& error) { fail(error); };
   options.on_terminal = [this](CheckpointId checkpoint, const std::string& savepoint) {
     terminal_ = checkpoint;

@@ -34,6 +34,7 @@ struct JobOptions {
   bool is_checkpointing_enabled = false;
   checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
   bool is_unaligned = false;
+  bool is_incremental = false;
   DurationMs aligned_timeout{0};  ///< with is_unaligned: from then on barriers overtake
   checkpoint::CoordinatorOptions coordinator;
   checkpoint::StoreOptions store;

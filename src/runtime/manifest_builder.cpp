@@ -226,6 +226,7 @@ Result<std::vector<std::vector<TaskRestore>>> plan_restore(const ExecutionPlan& 
   for (const PlanVertex& vertex : plan.vertices) {
     TaskRestore empty;
     empty.is_restored = true;
+    empty.checkpoint = manifest.checkpoint;
     empty.operators.resize(vertex.operators.size());
     empty.writer_states.resize(vertex.operators.size());
     std::vector<TaskRestore> tasks(static_cast<std::size_t>(vertex.parallelism), empty);

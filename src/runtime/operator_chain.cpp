@@ -80,6 +80,13 @@ OperatorChain::Node::Node(SubtaskInfo subtask)
     : info(std::move(subtask)), operator_state(info.subtask) {}
 OperatorChain::Node::~Node() = default;
 
+void OperatorChain::Node::forget_before(CheckpointId checkpoint) {
+  if (keyed_state != nullptr) {
+    keyed_state->forget_before(checkpoint);
+    state_chain.forget_before(checkpoint);
+  }
+}
+
 OperatorChain::OperatorChain(const PlanVertex& vertex, int subtask,
                              const TaskEnvironment& environment, std::vector<EdgeRef> edges,
                              std::function<void()> wake)
@@ -130,16 +137,7 @@ Status OperatorChain::open(const TaskRestore& restore) {
     }
     const TaskRestore::OfOperator* from = restore.is_restored ? &restore.operators[i] : nullptr;
     if (node.plan->has_keyed_state) {
-      node.keyed_state = std::make_unique<state::HeapBackend>(state::HeapBackend::Options{
-          subtask_label(node.info), node.info.max_parallelism, node.info.key_groups});
-      if (from != nullptr) {
-        std::vector<state::RestoreFile> files;
-        for (const checkpoint::StateHandle& handle : from->files) {
-          files.push_back({environment_.store->path_of_restored(handle.file.path),
-                           {handle.file.length_bytes, handle.file.crc32c}});
-        }
-        WEIR_TRY(node.keyed_state->restore(environment_.store->files(), std::move(files)));
-      }
+      WEIR_TRY(open_keyed_state(node, restore.checkpoint, from));
     }
     if (from != nullptr) {
       state::MemoryOperatorState::Lists lists;
@@ -159,6 +157,32 @@ Status OperatorChain::open(const TaskRestore& restore) {
       node.restored_watermarks = from->watermarks;
       node.op->restore_watermarks(from->watermarks);
     }
+  }
+  return {};
+}
+
+Status OperatorChain::open_keyed_state(Node& node, CheckpointId checkpoint,
+                                       const TaskRestore::OfOperator* from) {
+  state::HeapBackend::Options options{subtask_label(node.info), node.info.max_parallelism,
+                                      node.info.key_groups};
+  options.is_incremental = environment_.is_incremental;
+  node.keyed_state = std::make_unique<state::HeapBackend>(std::move(options));
+  if (from == nullptr) {
+    return {};
+  }
+  std::vector<state::RestoreFile> files;
+  bool goes_on = environment_.is_incremental && !from->files.empty();
+  for (const checkpoint::StateHandle& handle : from->files) {
+    files.push_back({environment_.store->path_of_restored(handle.file.path),
+                     {handle.file.length_bytes, handle.file.crc32c}});
+    // Files of this job, in the way that later checkpoints may name, of just these key groups.
+    goes_on = goes_on && checkpoint::is_shared_path(handle.file.path) &&
+              handle.key_groups == node.info.key_groups;
+  }
+  WEIR_TRY(node.keyed_state->restore(environment_.store->files(), std::move(files)));
+  if (goes_on) {
+    node.keyed_state->build_on_restored(checkpoint);
+    node.state_chain.begin(checkpoint, from->files);
   }
   return {};
 }
@@ -310,6 +334,7 @@ void OperatorChain::prepare_snapshot(CheckpointId checkpoint) {
 
 void OperatorChain::notify_checkpoint_complete(CheckpointId checkpoint) {
   for (const auto& node : nodes_) {
+    node->forget_before(checkpoint);
     if (node->op != nullptr) {
       guarded(*node, [&] { return node->op->notify_checkpoint_complete(checkpoint); });
     }

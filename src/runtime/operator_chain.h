@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/state_chain.h"
 #include "runtime/edge_output.h"
 #include "runtime/sink_driver.h"
 #include "runtime/task_environment.h"
@@ -74,6 +75,7 @@ class OperatorChain {
   class ChainedInput;
   class Context;
 
+  Status open_keyed_state(Node& node, CheckpointId checkpoint, const TaskRestore::OfOperator* from);
   void call(Node& node, BatchPtr batch, int input);
   void advance_watermark(std::size_t from_node);
   template <class F>
@@ -95,6 +97,7 @@ struct OperatorChain::Node {
   const PlanOperator* plan = nullptr;
   SubtaskInfo info;
   std::unique_ptr<state::HeapBackend> keyed_state;  ///< null without keyed state
+  checkpoint::StateChain state_chain;               ///< its files
   state::MemoryOperatorState operator_state;
   std::vector<TimestampMs> restored_watermarks;  ///< per key group; where ahead of watermark()
   std::unique_ptr<Context> context;
@@ -104,6 +107,8 @@ struct OperatorChain::Node {
 
   explicit Node(SubtaskInfo subtask);
   ~Node();
+  /// That checkpoint is complete: none before it will be built upon.
+  void forget_before(CheckpointId checkpoint);
 };
 
 }  // namespace weir::runtime

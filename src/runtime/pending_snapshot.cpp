@@ -41,8 +41,7 @@ PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
       log_name_(awaits_log ? "under-way-" + subtask_name(*chain.nodes().front()) : std::string()),
       awaits_log_(awaits_log) {
   // A drain is no property of the data: whoever goes on from it is not late for ever.
-  const TimestampMs watermark =
-      barrier.is_drain ? chain.watermark_before_end() : chain.watermark();
+  const TimestampMs watermark = barrier.is_drain ? chain.watermark_before_end() : chain.watermark();
   for (const auto& node : chain.nodes()) {
     if (node->sink != nullptr) {
       TaskSnapshot::OfSink of_sink;
@@ -78,8 +77,17 @@ void PendingSnapshot::start_keyed(OperatorChain::Node& node) {
   KeyedPart part;
   part.node = &node;
   part.operator_index = result_.operators.size() - 1;
-  part.file_name = environment_.store->new_file_name(checkpoint::FileScope::kExclusive,
-                                                     barrier_.checkpoint, subtask_name(node));
+  // Nothing builds on a savepoint, which is the user's.
+  const bool is_in_chain = environment_.is_incremental && !barrier_.is_savepoint;
+  part.file_name = environment_.store->new_file_name(
+      is_in_chain ? checkpoint::FileScope::kShared : checkpoint::FileScope::kExclusive,
+      barrier_.checkpoint, subtask_name(node));
+  if (is_in_chain && barrier_.builds_on != 0) {
+    node.forget_before(barrier_.builds_on);
+    if (node.keyed_state->can_build_on(barrier_.builds_on)) {
+      part.base = node.state_chain.base_for(barrier_.builds_on);
+    }
+  }
   part.file = std::make_shared<FileResult>();
   state::SnapshotFile::Options options;
   options.run = [io = environment_.io](std::function<void()> job) { io->run(std::move(job)); };
@@ -90,8 +98,10 @@ void PendingSnapshot::start_keyed(OperatorChain::Node& node) {
     }
     wake();
   };
-  node.keyed_state->start_snapshot(state::SnapshotFile::create(
-      environment_.store->files(), environment_.store->path_of(part.file_name), options));
+  node.keyed_state->start_snapshot(
+      state::SnapshotFile::create(environment_.store->files(),
+                                  environment_.store->path_of(part.file_name), options),
+      is_in_chain ? barrier_.checkpoint : 0, part.base.checkpoint);
   keyed_.push_back(std::move(part));
 }
 
@@ -155,7 +165,12 @@ void PendingSnapshot::collect_files() {
     handle.file = {part.file_name, info.file.length_bytes, info.file.crc32c};
     handle.kind = "heap";
     handle.key_groups = part.node->info.key_groups;
-    result_.operators[part.operator_index].snapshot.files.push_back(std::move(handle));
+    std::vector<checkpoint::StateHandle> files = std::move(part.base.files);
+    files.push_back(std::move(handle));
+    if (environment_.is_incremental && !barrier_.is_savepoint) {
+      part.node->state_chain.add(barrier_.checkpoint, files);
+    }
+    result_.operators[part.operator_index].snapshot.files = std::move(files);
   }
 }
 

@@ -47,6 +47,7 @@ class PendingSnapshot {
     OperatorChain::Node* node;
     std::size_t operator_index;  // into result_.operators
     std::string file_name;
+    checkpoint::StateChain::Base base;  // what the file builds upon
     std::shared_ptr<FileResult> file;
     bool is_copied = false;
     bool is_stored = false;

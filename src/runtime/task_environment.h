@@ -26,6 +26,7 @@ struct TaskEnvironment {
   checkpoint::CheckpointStore* store = nullptr;  ///< null when checkpointing is off
   SinkContext sink_defaults;                     ///< without sink_uid and parallelism
   checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
+  bool is_incremental = false;  ///< keyed state is stored as a base and deltas
   DurationMs auto_watermark_interval{200};
   DurationMs buffer_timeout{100};
   bool are_sources_paused_at_start = false;  ///< until their first barrier

@@ -78,6 +78,7 @@ struct TaskRestore {
     bool is_filtered = false;  ///< take only the records of the subtask's own key groups
   };
   bool is_restored = false;
+  CheckpointId checkpoint = 0;                          ///< that it is restored from
   std::vector<InFlight> in_flight;                      ///< in the order of replay
   std::vector<OfOperator> operators;                    ///< parallel to the vertex' operators
   std::vector<std::vector<std::string>> writer_states;  ///< parallel to the vertex' operators

@@ -113,6 +113,9 @@ Status copy_key_groups(const StateFileReader& reader, std::uint32_t from, std::u
 Status copy_sorted(const StateFileReader& reader, std::uint64_t file_bytes, SnapshotWriter& writer,
                    const CanonicalOptions& options) {
   const StateFileIndex& index = reader.index();
+  if (index.since != 0) {
+    return reader.damaged("is a delta, which has no canonical form of its own");
+  }
   std::vector<std::uint32_t> order(index.states.size());
   std::iota(order.begin(), order.end(), 0U);
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
@@ -124,7 +127,7 @@ Status copy_sorted(const StateFileReader& reader, std::uint64_t file_bytes, Snap
   const int step =
       std::max(1, static_cast<int>(static_cast<std::uint64_t>(index.key_groups.size()) / passes));
   for (const std::uint32_t from : order) {
-    const std::uint32_t to = writer.add_state(index.states[from].schema);
+    const std::uint32_t to = writer.add_state(index.states[from].schema, index.states[from].live);
     for (int first = index.key_groups.first; first <= index.key_groups.last; first += step) {
       if (options.is_cancelled != nullptr && options.is_cancelled()) {
         return Error{ErrorCode::kCancelled, "the savepoint is not wanted any more"};

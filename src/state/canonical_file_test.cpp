@@ -3,9 +3,7 @@
 #include "state/canonical_file.h"
 
 #include <algorithm>
-#include <fstream>
 #include <random>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,13 +12,6 @@
 
 namespace weir::state::test {
 namespace {
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
 
 /// The same entries, put in an order that `seed` chooses, into tables opened in another order.
 RestoreFile snapshot_of(const std::string& path, unsigned seed) {

@@ -12,8 +12,8 @@ namespace weir::state {
 /// 24 bytes are padded to 32, so that the two that a probe begins with share a cache line.
 ///
 /// The tag of an empty slot is 0. Otherwise its low 31 bits are the epoch of the last write, and
-/// the top bit is set when that write erased the entry: what remains is a tombstone without key
-/// and value. Epochs rise by one at every barrier.
+/// the top bit is set when that write erased the entry: what remains is a tombstone without value,
+/// and with a key only if TombstoneRule says so. Epochs rise by one at every barrier.
 inline constexpr std::uint32_t kEmptyTag = 0;
 inline constexpr std::uint32_t kErasedBit = 0x8000'0000U;
 /// Tag of entries that came from a checkpoint and were not written since.
@@ -36,6 +36,19 @@ inline std::uint32_t& hash_of(std::byte* entry) {
 inline std::uint32_t hash_of(const std::byte* entry) {
   return *reinterpret_cast<const std::uint32_t*>(entry + sizeof(std::uint32_t));
 }
+
+constexpr std::uint32_t epoch_of_tag(std::uint32_t tag) { return tag & ~kErasedBit; }
+
+/// What becomes of the tombstones of a table.
+struct TombstoneRule {
+  bool keeps_keys = false;
+  /// Those of a higher epoch are still to be named by a delta: their slots are not free.
+  std::uint32_t needed_above = kErasedBit - 1;
+
+  bool is_needed(std::uint32_t tag) const {
+    return (tag & kErasedBit) != 0 && epoch_of_tag(tag) > needed_above;
+  }
+};
 
 struct EntryLayout {
   const TypeOps* key = nullptr;
@@ -84,11 +97,25 @@ struct EntryLayout {
     value->relocate(to + value_offset, from + value_offset);
   }
 
-  void destroy_entry(std::byte* entry) const {
+  /// Moves a tombstone that has a key.
+  void move_tombstone(std::byte* to, std::byte* from) const {
+    std::memcpy(to, from, 2 * sizeof(std::uint32_t));
+    key->relocate(to + key_offset, from + key_offset);
+  }
+
+  void destroy_key(std::byte* entry) const {
     if (!is_plain) {
       key->destroy(entry + key_offset);
+    }
+  }
+  void destroy_value(std::byte* entry) const {
+    if (!is_plain) {
       value->destroy(entry + value_offset);
     }
+  }
+  void destroy_entry(std::byte* entry) const {
+    destroy_key(entry);
+    destroy_value(entry);
   }
 };
 

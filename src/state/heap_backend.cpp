@@ -90,14 +90,15 @@ Result<HeapBackend::OpenState*> HeapBackend::open(StateKind kind, StateTableDesc
                                                std::string(present.value->name)});
   }
   auto table =
-      make_heap_table(std::move(descriptor), HeapTable::Options{
-                                                 .kind = kind,
-                                                 .max_parallelism = options_.max_parallelism,
-                                                 .key_groups = options_.key_groups,
-                                                 .split_entries = options_.split_entries == 0
-                                                                      ? HeapTable::kSplitEntries
-                                                                      : options_.split_entries,
-                                             });
+      make_heap_table(std::move(descriptor),
+                      HeapTable::Options{
+                          .kind = kind,
+                          .max_parallelism = options_.max_parallelism,
+                          .key_groups = options_.key_groups,
+                          .split_entries = options_.split_entries == 0 ? HeapTable::kSplitEntries
+                                                                       : options_.split_entries,
+                          .is_incremental = options_.is_incremental,
+                      });
   if (restore_ != nullptr) {
     if (copy_ != nullptr) {
       std::size_t spent = 0;
@@ -110,6 +111,7 @@ Result<HeapBackend::OpenState*> HeapBackend::open(StateKind kind, StateTableDesc
     }
   }
   table->set_epoch(epoch_);
+  table->set_needed_above(needed_above());
   return &states_.emplace(id, OpenState{std::move(table), nullptr}).first->second;
 }
 
@@ -147,7 +149,31 @@ std::uint64_t HeapBackend::entry_count() const {
 
 // --- Snapshots ---------------------------------------------------------------------------------
 
-void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink) {
+std::uint32_t HeapBackend::needed_above() const {
+  return closed_.empty() ? TombstoneRule().needed_above : closed_.begin()->second;
+}
+
+void HeapBackend::update_needed() {
+  for (const auto& [id, state] : states_) {
+    state.table->set_needed_above(needed_above());
+  }
+}
+
+void HeapBackend::forget_before(CheckpointId checkpoint) {
+  closed_.erase(closed_.begin(), closed_.lower_bound(checkpoint));
+  if (copy_ == nullptr) {  // One that is being copied may build on an earlier checkpoint.
+    update_needed();
+  }
+}
+
+void HeapBackend::build_on_restored(CheckpointId checkpoint) {
+  WEIR_CHECK(options_.is_incremental && states_.empty() && closed_.empty());
+  closed_[checkpoint] = kRestoredEpoch;
+}
+
+void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointId checkpoint,
+                                 CheckpointId since) {
+  WEIR_CHECK(since == 0 || (can_build_on(since) && checkpoint > since));
   if (copy_ != nullptr) {
     ++forced_completions_;
     copy(0, true);
@@ -156,15 +182,23 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink) {
   index.owner = options_.owner;
   index.max_parallelism = options_.max_parallelism;
   index.key_groups = options_.key_groups;
+  index.checkpoint = checkpoint;
+  index.since = since;
   copy_.reset(new Copy{sink, SnapshotWriter(sink, std::move(index)), {}, 0, {}});
-  ++epoch_;
-  WEIR_CHECK_MESSAGE(epoch_ < kErasedBit, "2^31 snapshots in one run");
-  for (const auto& [id, state] : states_) {
-    state.table->start_snapshot(copy_->writer, epoch_, copy_->walk);
+  const std::uint32_t since_epoch = since == 0 ? 0 : closed_.at(since);
+  if (options_.is_incremental && checkpoint != 0) {
+    closed_[checkpoint] = epoch_;
+    update_needed();
   }
-  if (restore_ != nullptr) {
+  ++epoch_;
+  WEIR_CHECK_MESSAGE(epoch_ < kAnyEpoch, "2^31 snapshots in one run");
+  for (const auto& [id, state] : states_) {
+    state.table->start_snapshot(copy_->writer, epoch_, copy_->walk, since_epoch);
+  }
+  if (restore_ != nullptr && since == 0) {
     for (const auto& [id, carried] : restore_->carried()) {
-      copy_->carried.push_back({copy_->writer.add_state(carried.schema), &carried});
+      copy_->carried.push_back(
+          {copy_->writer.add_state(carried.schema, carried.entry_count()), &carried});
     }
   }
 }
@@ -246,6 +280,7 @@ void HeapBackend::end_copy() {
     state.table->end_snapshot();
   }
   copy_.reset();
+  update_needed();
 }
 
 }  // namespace weir::state

@@ -26,7 +26,8 @@ enum class StateKind : std::uint8_t;
 /// owns it. A snapshot is cooperative: start_snapshot() at the barrier costs O(tables), then the
 /// owner calls copy_slice() between batches until it says kDone or kFailed; whatever is written in
 /// between first has its barrier-time value copied. A snapshot holds every entry exactly once, as
-/// of the barrier.
+/// of the barrier; a delta only what was written, erased and dropped since the snapshot of an
+/// earlier checkpoint, upon which it builds.
 class HeapBackend final : public KeyedStateBackend {
  public:
   struct Options {
@@ -35,6 +36,7 @@ class HeapBackend final : public KeyedStateBackend {
     KeyGroupRange key_groups{0, kDefaultMaxParallelism - 1};
     /// For tests: 0 = HeapTable::kSplitEntries.
     std::uint32_t split_entries = 0;
+    bool is_incremental = false;  ///< snapshots may be deltas; erased keys are remembered for them
   };
   enum class CopyProgress {
     kDone,     ///< no snapshot is being copied (any more): all parts were submitted
@@ -60,8 +62,17 @@ class HeapBackend final : public KeyedStateBackend {
   Status status() const override;
 
   /// Starts a snapshot of the state as it is now. One that is still being copied is completed
-  /// first, without regard to room (see forced_completions()).
-  void start_snapshot(std::shared_ptr<SnapshotSink> sink);
+  /// first, without regard to room (see forced_completions()). With `since`, a delta: the files of
+  /// that checkpoint and this one make the state. A `checkpoint` of 0 is never built upon.
+  /// REQUIRES: since == 0 or can_build_on(since).
+  void start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointId checkpoint = 0,
+                      CheckpointId since = 0);
+  /// Whether a delta may be taken of what changed since that checkpoint's snapshot.
+  bool can_build_on(CheckpointId checkpoint) const { return closed_.contains(checkpoint); }
+  /// No delta will build on an earlier checkpoint any more.
+  void forget_before(CheckpointId checkpoint);
+  /// After restore(), before anything is opened: deltas may build on the restored checkpoint.
+  void build_on_restored(CheckpointId checkpoint);
   /// Copies about `slots_max` table slots (about 1-4 ns each).
   CopyProgress copy_slice(std::size_t slots_max = 8192);
   /// Ends the running snapshot, if any, without a result; its sink is told.
@@ -86,9 +97,13 @@ class HeapBackend final : public KeyedStateBackend {
   /// Hands over restored states that nobody opened. False if there is no room.
   bool copy_carried(std::size_t& spent, std::size_t slots_max, bool is_forced);
   void end_copy();
+  /// Tells the tables which erased keys are still to be remembered.
+  void update_needed();
+  std::uint32_t needed_above() const;
 
   const Options options_;
   std::uint32_t epoch_;
+  std::map<CheckpointId, std::uint32_t> closed_;  ///< the epoch that a checkpoint's barrier closed
   std::map<std::pair<StateKind, std::string>, OpenState> states_;
   std::unique_ptr<StateRestore> restore_;
   std::unique_ptr<Copy> copy_;

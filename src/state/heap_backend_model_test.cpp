@@ -1,8 +1,11 @@
-// Random operations, snapshots in slices and restores into other parallelisms, against std::map.
+// Random operations, snapshots in slices, whole ones and chains of deltas, some of which are never
+// confirmed, and restores into other parallelisms, against std::map.
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -64,12 +67,19 @@ void change(std::vector<std::string>& value, std::uint64_t n) {
   value.push_back(std::to_string(n));
 }
 
+std::uint64_t other_seed() {
+  const char* text = std::getenv("WEIR_SEED");
+  return text == nullptr ? 0 : 1000 * std::strtoull(text, nullptr, 10);
+}
+
 template <class K, class V>
 class Model {
  public:
   using Map = std::map<StateNamespace, std::map<K, V>>;
 
-  explicit Model(std::uint64_t seed) : random_(seed) {}
+  /// WEIR_SEED=n: other operations.
+  explicit Model(std::uint64_t seed, bool is_incremental = false)
+      : random_(seed + other_seed()), is_incremental_(is_incremental) {}
 
   void run(int steps, std::uint64_t keys, int max_parallelism) {
     max_parallelism_ = max_parallelism;
@@ -85,6 +95,7 @@ class Model {
     compare(subtasks_, model_);
   }
   std::uint64_t operations() const { return operations_; }
+  int deltas() const { return deltas_; }
 
  private:
   struct Subtask {
@@ -96,19 +107,24 @@ class Model {
   std::uint64_t pick(std::uint64_t n) { return random_() % n; }
 
   void open(const std::vector<RestoreFile>& files, int parallelism) {
-    subtasks_ = make(files, parallelism);
+    subtasks_ = make(files, parallelism, built_on_);
+    chains_.resize(subtasks_.size());
   }
 
-  std::vector<Subtask> make(const std::vector<RestoreFile>& files, int parallelism) {
+  std::vector<Subtask> make(const std::vector<RestoreFile>& files, int parallelism,
+                            CheckpointId built_on = 0) {
     std::vector<Subtask> result;
     for (int i = 0; i < parallelism; ++i) {
       Subtask subtask;
       subtask.backend = std::make_unique<HeapBackend>(HeapBackend::Options{
           "model", max_parallelism_, key_groups_of_subtask(i, max_parallelism_, parallelism),
-          kSplitEntries});
+          kSplitEntries, is_incremental_});
       if (!files.empty()) {
         const Status status = subtask.backend->restore(local_file_system(), files);
         EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message);
+      }
+      if (built_on != 0) {
+        subtask.backend->build_on_restored(built_on);
       }
       subtask.table = value_or_fail(subtask.backend->open_table(describe<K, V>("model")));
       subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, V>("untouched")));
@@ -220,15 +236,20 @@ class Model {
   void start_snapshot() {
     finish_snapshot();
     barrier_model_ = model_;
+    ++checkpoint_;
+    since_ = is_incremental_ && pick(5) != 0 ? built_on_ : 0;
+    base_chains_ = chains_;
+    deltas_ += since_ != 0 ? 1 : 0;
     for (std::size_t s = 0; s < subtasks_.size(); ++s) {
       pending_.push_back(std::make_unique<PendingSnapshot>(
           local_file_system(), directory_.file("s" + std::to_string(next_file_++)),
           std::size_t{1} << 16));
-      subtasks_[s].backend->start_snapshot(pending_.back()->sink);
+      subtasks_[s].backend->start_snapshot(pending_.back()->sink, checkpoint_, since_);
     }
   }
 
   void slices() {
+    confirm(pick(3) == 0);
     for (std::size_t s = 0; s < pending_.size(); ++s) {
       for (std::uint64_t i = pick(4); i > 0; --i) {
         subtasks_[s].backend->copy_slice(pick(500) + 1);
@@ -245,6 +266,7 @@ class Model {
       return;
     }
     std::vector<RestoreFile> files;
+    std::vector<std::vector<RestoreFile>> chains(subtasks_.size());
     for (std::size_t s = 0; s < pending_.size(); ++s) {
       while (subtasks_[s].backend->copy_slice(1000) != HeapBackend::CopyProgress::kDone) {
         pending_[s]->executor.run_all();
@@ -252,9 +274,19 @@ class Model {
       pending_[s]->executor.run_all();
       ASSERT_TRUE(pending_[s]->result.has_value());
       ASSERT_TRUE(pending_[s]->result->ok()) << pending_[s]->result->error().message;
-      files.push_back(pending_[s]->restore_file());
+      if (since_ != 0) {
+        chains[s] = base_chains_[s];
+      }
+      chains[s].push_back(pending_[s]->restore_file());
+      files.insert(files.end(), chains[s].begin(), chains[s].end());
     }
     pending_.clear();
+    unconfirmed_.reset();
+    if (is_incremental_ && pick(3) != 0) {
+      unconfirmed_ = Confirmation{checkpoint_, chains};
+      confirm(pick(2) == 0);
+    }
+    restored_chains_ = std::move(chains);
     files_ = files;
     std::uint64_t entries = 0;
     for (const auto& [ns, space] : barrier_model_) {
@@ -269,11 +301,31 @@ class Model {
     compare(restored, barrier_model_);
   }
 
+  /// The last checkpoint is known to be complete, now or while the next is copied; or never, and
+  /// nothing builds on it.
+  void confirm(bool is_now) {
+    if (!is_now || !unconfirmed_.has_value()) {
+      return;
+    }
+    built_on_ = unconfirmed_->checkpoint;
+    chains_ = std::move(unconfirmed_->chains);
+    unconfirmed_.reset();
+    for (Subtask& subtask : subtasks_) {
+      subtask.backend->forget_before(built_on_);
+    }
+  }
+
   /// Goes on from the last snapshot with another parallelism, as after a crash.
   void rescale() {
     finish_snapshot();
     if (!files_.empty() && !::testing::Test::HasFailure()) {
-      open(files_, static_cast<int>(pick(4)) + 1);
+      const int parallelism = static_cast<int>(pick(4)) + 1;
+      const bool goes_on =
+          is_incremental_ && parallelism == static_cast<int>(restored_chains_.size());
+      unconfirmed_.reset();
+      built_on_ = goes_on ? checkpoint_ : 0;
+      chains_ = goes_on ? restored_chains_ : std::vector<std::vector<RestoreFile>>();
+      open(files_, parallelism);
       model_ = barrier_model_;
     }
   }
@@ -299,6 +351,19 @@ class Model {
   }
 
   std::mt19937_64 random_;
+  const bool is_incremental_;
+  CheckpointId checkpoint_ = 0;  ///< of the last snapshot
+  CheckpointId since_ = 0;       ///< what it builds on
+  CheckpointId built_on_ = 0;    ///< the last one that was confirmed
+  int deltas_ = 0;
+  std::vector<std::vector<RestoreFile>> chains_;       ///< of built_on_, by subtask
+  std::vector<std::vector<RestoreFile>> base_chains_;  ///< of since_
+  struct Confirmation {
+    CheckpointId checkpoint;
+    std::vector<std::vector<RestoreFile>> chains;
+  };
+  std::optional<Confirmation> unconfirmed_;
+  std::vector<std::vector<RestoreFile>> restored_chains_;  ///< of files_
   TemporaryDirectory directory_;
   int max_parallelism_ = 128;
   std::uint64_t keys_ = 1;
@@ -341,6 +406,28 @@ TEST(HeapBackendModel, SixteenByteKeys) {
 TEST(HeapBackendModel, SixByteKeys) {
   Model<Triple, std::string> model(6);
   model.run(kSteps / 2, 5'000, 8);
+}
+
+TEST(HeapBackendModel, DeltasOfEightByteKeys) {
+  Model<std::uint64_t, Sum> model(11, true);
+  model.run(2 * kSteps, 20'000, 128);
+  EXPECT_GT(model.deltas(), kSteps / 50);
+}
+TEST(HeapBackendModel, DeltasOfFewKeysInOneTable) {
+  Model<std::int32_t, Sum> model(12, true);
+  model.run(2 * kSteps, 300, 128);
+}
+TEST(HeapBackendModel, DeltasWithAnOddMaxParallelism) {
+  Model<std::uint64_t, std::string> model(13, true);
+  model.run(2 * kSteps, 8'000, 37);
+}
+TEST(HeapBackendModel, DeltasOfStringKeysWithLists) {
+  Model<std::string, std::vector<std::string>> model(14, true);
+  model.run(kSteps, 10'000, 128);
+}
+TEST(HeapBackendModel, DeltasOfSixByteKeys) {
+  Model<Triple, std::string> model(16, true);
+  model.run(kSteps, 5'000, 8);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ HeapTable::HeapTable(StateTableDescriptor descriptor, const Options& options)
       schema_(
           StateSchema::of(options.kind, descriptor_.name, *descriptor_.key, *descriptor_.value)),
       encoding_{layout_, schema_.key_size, schema_.value_size} {
+  tombstones_.keeps_keys = options.is_incremental;
   const TypeOps& value = *descriptor_.value;
   if (value.is_trivially_copyable) {
     value_image_.resize(value.size + value.alignment);
@@ -76,7 +77,7 @@ NamespaceShards& HeapTable::add_namespace(StateNamespace ns) {
   std::unique_ptr<NamespaceShards> shards;
   if (pool_.empty() || pool_.back()->needs_sweep()) {
     // One that still holds old entries stays where it is cleaned up bit by bit.
-    shards = std::make_unique<NamespaceShards>(layout_, key_groups_, split_entries_);
+    shards = std::make_unique<NamespaceShards>(layout_, tombstones_, key_groups_, split_entries_);
   } else {
     shards = std::move(pool_.back());
     pool_.pop_back();
@@ -94,6 +95,9 @@ void HeapTable::remove_namespace(NamespaceShards& shards) {
   WEIR_CHECK(found != namespaces_.end());
   last_ = nullptr;
   recent(shards.ns) = nullptr;
+  if (tombstones_.keeps_keys && epoch_ > tombstones_.needed_above) {
+    dropped_since_.push_back({shards.ns, epoch_});
+  }
   std::unique_ptr<NamespaceShards> owned = std::move(found->second);
   namespaces_.erase(found);
   if (owned->is_walked) {
@@ -253,7 +257,7 @@ void HeapTable::construct(std::byte* slot, const void* key) {
 
 std::byte* HeapTable::insert(NamespaceShards& shards, Shard* shard, std::byte* slot,
                              const void* key, std::uint32_t hash) {
-  bool is_reused = tag_of(slot) != kEmptyTag;
+  const bool is_reused = tag_of(slot) != kEmptyTag;
   if (!is_reused && shard->used >= shard->grow_at) [[unlikely]] {
     // With one shard for all key groups, this is where a key of another subtask would show.
     const std::uint32_t group = key_groups_.of(hash);
@@ -269,9 +273,16 @@ std::byte* HeapTable::insert(NamespaceShards& shards, Shard* shard, std::byte* s
     WEIR_CHECK_MESSAGE(key_groups_.of(hash) < key_groups_.count(),
                        "a key of another subtask's key group");
   }
+  if (is_reused && tombstones_.keeps_keys) {
+    if (shard->walked != Shard::kNotWalked) {
+      copy_before_write(shards, *shard, slot);
+    }
+    layout_.destroy_key(slot);
+  }
   construct(slot, key);
   hash_of(slot) = hash;
   tag_of(slot) = epoch_;
+  shard->touch(slot, epoch_);
   shard->used += is_reused ? 0 : 1;
   ++shard->live;
   return slot;
@@ -295,58 +306,113 @@ void HeapTable::rebuild(NamespaceShards& shards, Shard& shard) {
 
 void HeapTable::erase_entry(NamespaceShards& shards, Shard& shard, std::byte* entry) {
   mark(shards, shard, entry);
-  layout_.destroy_entry(entry);
-  erase_slot(shard, entry, epoch_, layout_);
+  layout_.destroy_value(entry);
+  if (!tombstones_.keeps_keys) {
+    layout_.destroy_key(entry);
+  }
+  erase_slot(shard, entry, epoch_, layout_, tombstones_);
   // Namespaces come and go; the one of states that have none stays.
   if (shard.live == 0 && shards.ns != kNoNamespace && shards.live() == 0) {
     remove_namespace(shards);
   }
 }
 
-Status HeapTable::load(StateNamespace ns, const EncodedEntry& entry) {
+namespace {
+
+bool decode_item(const TypeOps& ops, std::string_view bytes, void* to) {
+  if (ops.encodes_raw) {
+    std::memcpy(to, bytes.data(), ops.size);
+    return true;
+  }
+  Decoder in(bytes);
+  ops.decode(in, to);
+  return in.exhausted();
+}
+
+}  // namespace
+
+Status HeapTable::decode_key(std::string_view bytes) {
   const TypeOps& key_ops = *layout_.key;
-  const TypeOps& value_ops = *layout_.value;
   if (load_key_ == nullptr) {
     void* memory = ::operator new(key_ops.size, std::align_val_t{key_ops.alignment});
     key_ops.default_construct(memory);
     load_key_ = memory;
   }
-  const auto decode = [](const TypeOps& ops, std::string_view bytes, void* to) {
-    if (ops.encodes_raw) {
-      std::memcpy(to, bytes.data(), ops.size);
-      return true;
-    }
-    Decoder in(bytes);
-    ops.decode(in, to);
-    return in.exhausted();
-  };
-  if (!decode(key_ops, entry.key, load_key_)) {
+  if (!decode_item(key_ops, bytes, load_key_)) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed key"};
   }
+  return {};
+}
+
+Status HeapTable::load(StateNamespace ns, const EncodedEntry& entry, bool may_replace) {
+  WEIR_TRY(decode_key(entry.key));
   bool is_new = false;
   void* value = load_entry(ns, load_key_, entry.hash, is_new);
-  if (!is_new) {
+  if (!is_new && !may_replace) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': a key is there twice"};
   }
-  if (!decode(value_ops, entry.value, value)) {
+  if (!decode_item(*layout_.value, entry.value, value)) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed value"};
   }
   return {};
 }
 
+Status HeapTable::load_erased(StateNamespace ns, const EncodedEntry& entry) {
+  WEIR_TRY(decode_key(entry.key));
+  erase(ns, load_key_, entry.hash);
+  return {};
+}
+
+void HeapTable::load_dropped(StateNamespace ns, KeyGroupRange key_groups) {
+  NamespaceShards* shards = find_namespace(ns);
+  if (shards == nullptr) {
+    return;
+  }
+  const int first = key_groups_.first();
+  const int last = first + static_cast<int>(key_groups_.count()) - 1;
+  if (key_groups.first <= first && last <= key_groups.last) {
+    remove_namespace(*shards);
+    return;
+  }
+  for (std::uint32_t i = 0; i < shards->count(); ++i) {
+    Shard& shard = (*shards)[i];
+    std::byte* entry = shard.slots;
+    for (std::uint32_t slot = 0; slot < shard.capacity; ++slot, entry += layout_.stride) {
+      const int group = first + static_cast<int>(key_groups_.of(hash_of(entry)));
+      if (!is_live_tag(tag_of(entry)) || !key_groups.contains(group)) {
+        continue;
+      }
+      const bool is_last = shards->live() == 1;
+      erase_entry(*shards, shard, entry);
+      if (is_last) {
+        return;  // and the namespace is gone, if it is one that goes
+      }
+    }
+  }
+}
+
 // --- Snapshots ---------------------------------------------------------------------------------
 
 void HeapTable::start_snapshot(SnapshotWriter& writer, std::uint32_t epoch,
-                               std::vector<WalkPosition>& walk) {
+                               std::vector<WalkPosition>& walk, std::uint32_t since) {
   WEIR_CHECK(writer_ == nullptr && dropped_.empty());
+  WEIR_CHECK(since == 0 || (tombstones_.keeps_keys && since >= tombstones_.needed_above));
   writer_ = &writer;
-  state_number_ = writer.add_state(schema_);
+  state_number_ = writer.add_state(schema_, entry_count());
   epoch_ = epoch;
+  since_ = since;
+  if (since != 0) {
+    for (const Dropped& dropped : dropped_since_) {
+      if (dropped.epoch > since) {
+        writer.add_dropped(state_number_, dropped.ns);
+      }
+    }
+  }
   for (const auto& [ns, shards] : namespaces_) {
     bool has_entries = false;
     for (std::uint32_t i = 0; i < shards->count(); ++i) {
       Shard& shard = (*shards)[i];
-      if (shard.live != 0) {
+      if ((since == 0 ? shard.live : shard.used) != 0) {
         shard.walked = 0;
         has_entries = true;
       }
@@ -358,13 +424,23 @@ void HeapTable::start_snapshot(SnapshotWriter& writer, std::uint32_t epoch,
   }
 }
 
+void HeapTable::set_needed_above(std::uint32_t epoch) {
+  tombstones_.needed_above = epoch;
+  std::erase_if(dropped_since_, [&](const Dropped& dropped) { return dropped.epoch <= epoch; });
+}
+
+std::size_t HeapTable::append(SnapshotWriter::Stream stream, const RunHeader& run,
+                              const std::byte* entry) {
+  return is_live_tag(tag_of(entry)) ? writer_->append(stream, run, encoding_, entry)
+                                    : writer_->append_erased(stream, run, encoding_, entry);
+}
+
 void HeapTable::copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry) {
   const auto slot =
       static_cast<std::uint32_t>(static_cast<std::size_t>(entry - shard.slots) / layout_.stride);
-  if (slot >= shard.walked) {
-    writer_->append(SnapshotWriter::Stream::kBeforeWrite,
-                    RunHeader{.state = state_number_, .key_group = kMixedGroups, .ns = shards.ns},
-                    encoding_, entry);
+  if (slot >= shard.walked && is_wanted(tag_of(entry))) {
+    append(SnapshotWriter::Stream::kBeforeWrite,
+           RunHeader{.state = state_number_, .key_group = kMixedGroups, .ns = shards.ns}, entry);
   }
 }
 
@@ -390,20 +466,33 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
   const RunHeader run{.state = state_number_,
                       .key_group = shards.is_split() ? key_groups_.first() + index : kMixedGroups,
                       .ns = shards.ns};
-  const std::size_t left = shard.capacity - shard.walked;
-  const auto end = shard.walked + static_cast<std::uint32_t>(std::min(left, slots_max));
   const std::uint32_t begin = shard.walked;
-  std::size_t bytes = 0;
+  const std::size_t stride = layout_.stride;
+  std::size_t spent = 0;
   std::uint32_t slot = begin;
-  const std::byte* entry = shard.slots + std::size_t{slot} * layout_.stride;
-  for (; slot < end && bytes / kBytesPerSlotCost < slots_max; ++slot, entry += layout_.stride) {
-    const std::uint32_t tag = tag_of(entry);
-    if (is_live_tag(tag) && tag != epoch_) {
-      bytes += writer_->append(SnapshotWriter::Stream::kWalk, run, encoding_, entry);
+  while (slot < shard.capacity && spent < slots_max) {
+    // Region by region: the slots that begin in it.
+    const std::size_t region = slot * stride >> kRegionShift;
+    const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(
+        shard.capacity, (((region + 1) << kRegionShift) + stride - 1) / stride));
+    if (shard.regions[region] <= since_) {
+      slot = end;
+      ++spent;
+      continue;
     }
+    const std::size_t slots_left = slots_max - spent;
+    std::size_t bytes = 0;
+    const std::uint32_t first = slot;
+    const std::byte* entry = shard.slots + slot * stride;
+    for (; slot < end && bytes / kBytesPerSlotCost < slots_left; ++slot, entry += stride) {
+      if (const std::uint32_t tag = tag_of(entry); tag != kEmptyTag && is_wanted(tag)) {
+        bytes += append(SnapshotWriter::Stream::kWalk, run, entry);
+      }
+    }
+    spent += slot - first + bytes / kBytesPerSlotCost;
   }
   shard.walked = slot == shard.capacity ? Shard::kNotWalked : slot;
-  return slot - begin + bytes / kBytesPerSlotCost;
+  return spent;
 }
 
 void HeapTable::release(NamespaceShards& shards) {

@@ -44,6 +44,7 @@ class HeapTable : public StateTable {
     int max_parallelism = kDefaultMaxParallelism;
     KeyGroupRange key_groups;
     std::uint32_t split_entries = kSplitEntries;
+    bool is_incremental = false;  ///< deltas will be asked for
   };
 
   ~HeapTable() override;
@@ -61,8 +62,13 @@ class HeapTable : public StateTable {
   std::size_t memory_bytes() const;
   std::uint64_t entry_count() const;
 
-  /// Adds a restored entry. Errors: malformed, or its key is there already.
-  Status load(StateNamespace ns, const EncodedEntry& entry);
+  /// Adds a restored entry. Errors: malformed, or its key is there already although `may_replace`
+  /// is false.
+  Status load(StateNamespace ns, const EncodedEntry& entry, bool may_replace = false);
+  /// Takes back what an older file of a chain held: an entry, if there is one, or all entries of a
+  /// namespace in some key groups.
+  Status load_erased(StateNamespace ns, const EncodedEntry& entry);
+  void load_dropped(StateNamespace ns, KeyGroupRange key_groups);
   /// Ahead of load(): see NamespaceShards::reserve.
   void reserve(StateNamespace ns, std::uint32_t group_index, std::uint64_t entries) {
     acquire_namespace(ns).reserve(group_index, entries);
@@ -71,8 +77,12 @@ class HeapTable : public StateTable {
   // The snapshot's side, called by HeapBackend.
 
   /// The table's part of a barrier: from now on writes belong to `epoch`, and `writer` gets what
-  /// they overwrite. Appends all namespaces to `walk`.
-  void start_snapshot(SnapshotWriter& writer, std::uint32_t epoch, std::vector<WalkPosition>& walk);
+  /// they overwrite. Appends all namespaces to `walk`. With `since`, a delta: only what was
+  /// written, erased and dropped in later epochs.
+  void start_snapshot(SnapshotWriter& writer, std::uint32_t epoch, std::vector<WalkPosition>& walk,
+                      std::uint32_t since = 0);
+  /// No delta will begin before this epoch was closed: older tombstones may go.
+  void set_needed_above(std::uint32_t epoch);
   /// Copies about `slots_max` slots from `position` on. Returns what was done, in slots;
   /// `position.shard == position.shards->count()` afterwards means that the namespace is done.
   std::size_t walk(WalkPosition& position, std::size_t slots_max);
@@ -103,6 +113,7 @@ class HeapTable : public StateTable {
         copy_before_write(shards, shard, entry);
       }
       tag_of(entry) = epoch_;
+      shard.touch(entry, epoch_);
     }
   }
   /// Creates an entry at `slot`, which is a tombstone or empty, and returns where it is: elsewhere
@@ -141,6 +152,7 @@ class HeapTable : public StateTable {
   std::uint64_t rebuilds_ = 0;  ///< rises with every rebuilt shard: slots found before are void
   MovedSlots moved_;
   bool has_garbage_ = false;  ///< collect_garbage() has something to do
+  TombstoneRule tombstones_;
 
   void collect_garbage();
 
@@ -157,7 +169,15 @@ class HeapTable : public StateTable {
   void recycle(std::unique_ptr<NamespaceShards> shards);
   void rebuild(NamespaceShards& shards, Shard& shard);
   void construct(std::byte* slot, const void* key);
+  /// Into load_key_.
+  Status decode_key(std::string_view bytes);
   void copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry);
+  /// The running snapshot has to hold what a slot with this tag holds.
+  bool is_wanted(std::uint32_t tag) const {
+    const std::uint32_t epoch = epoch_of_tag(tag);
+    return epoch != epoch_ && epoch > since_ && (is_live_tag(tag) || since_ != 0);
+  }
+  std::size_t append(SnapshotWriter::Stream stream, const RunHeader& run, const std::byte* entry);
   std::size_t walk_shard(NamespaceShards& shards, std::uint32_t index, std::size_t slots_max);
   NamespaceShards*& recent(StateNamespace ns);
 
@@ -177,6 +197,12 @@ class HeapTable : public StateTable {
 
   SnapshotWriter* writer_ = nullptr;
   std::uint32_t state_number_ = 0;  ///< in the running snapshot
+  std::uint32_t since_ = 0;         ///< the running snapshot is a delta of what came later; 0 = all
+  struct Dropped {
+    StateNamespace ns;
+    std::uint32_t epoch;
+  };
+  std::vector<Dropped> dropped_since_;  ///< in later epochs than TombstoneRule::needed_above
 };
 
 /// A table for this kind of key. REQUIRES: check_descriptor(descriptor).ok().

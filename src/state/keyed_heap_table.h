@@ -20,6 +20,12 @@ struct RawKey {
 
   static bool matches(const std::byte* entry, const EntryLayout& layout, const void* key,
                       std::uint32_t /*hash*/) {
+    return static_cast<bool>(static_cast<int>(has_key(entry, layout, key, 0)) &
+                             static_cast<int>(is_live_tag(tag_of(entry))));
+  }
+  /// Whatever the tag says. REQUIRES: there is a key.
+  static bool has_key(const std::byte* entry, const EntryLayout& layout, const void* key,
+                      std::uint32_t /*hash*/) {
     Word a[Words];
     Word b[Words];
     std::memcpy(a, entry + layout.key_offset, sizeof(a));
@@ -28,8 +34,7 @@ struct RawKey {
     for (std::size_t i = 0; i < Words; ++i) {
       difference = static_cast<Word>(difference | (a[i] ^ b[i]));
     }
-    return static_cast<bool>(static_cast<int>(difference == 0) &
-                             static_cast<int>(is_live_tag(tag_of(entry))));
+    return difference == 0;
   }
   static void copy(std::byte* to, const std::byte* from, const EntryLayout& /*layout*/) {
     std::memcpy(to, from, sizeof(Word) * Words);
@@ -42,8 +47,11 @@ struct ObjectKey {
 
   static bool matches(const std::byte* entry, const EntryLayout& layout, const void* key,
                       std::uint32_t hash) {
-    return hash_of(entry) == hash && is_live_tag(tag_of(entry)) &&
-           layout.key->equals(entry + layout.key_offset, key);
+    return is_live_tag(tag_of(entry)) && has_key(entry, layout, key, hash);
+  }
+  static bool has_key(const std::byte* entry, const EntryLayout& layout, const void* key,
+                      std::uint32_t hash) {
+    return hash_of(entry) == hash && layout.key->equals(entry + layout.key_offset, key);
   }
   static void copy(std::byte* to, const std::byte* from, const EntryLayout& layout) {
     std::memcpy(to, from, layout.key->size);
@@ -281,8 +289,8 @@ class KeyedHeapTable final : public HeapTable {
     for (std::uint32_t n = 0; n < left.absent_count; ++n) {
       const std::size_t i = left.absent[n];
       const std::byte* key = lookup.column.data + i * lookup.column.stride;
-      std::byte* entry = insert_absent(lookup, lookup.places[i % kPlaces], key,
-                                       lookup.column.hashes[i]);
+      std::byte* entry =
+          insert_absent(lookup, lookup.places[i % kPlaces], key, lookup.column.hashes[i]);
       if (entry == nullptr) [[unlikely]] {
         finish_one(lookup, i);
       } else {
@@ -299,9 +307,9 @@ class KeyedHeapTable final : public HeapTable {
   void finish_one(Lookup& lookup, std::size_t i) {
     const std::uint64_t rebuilds = rebuilds_;
     const Place place = lookup.places[i % kPlaces];
-    std::byte* entry = upsert_slow(lookup.shards, *place.shard, place.slot,
-                                   lookup.column.data + i * lookup.column.stride,
-                                   lookup.column.hashes[i]);
+    std::byte* entry =
+        upsert_slow(lookup.shards, *place.shard, place.slot,
+                    lookup.column.data + i * lookup.column.stride, lookup.column.hashes[i]);
     if (rebuilds_ != rebuilds) [[unlikely]] {
       repair(lookup.shards, lookup.column, lookup.found, lookup.values);
       const std::size_t located = lookup.located;
@@ -330,6 +338,7 @@ class KeyedHeapTable final : public HeapTable {
     init_value(entry + layout.value_offset);
     hash_of(entry) = hash;
     tag_of(entry) = epoch_;
+    shard.touch(entry, epoch_);
     ++shard.used;
     ++shard.live;
     return entry;
@@ -425,7 +434,8 @@ class KeyedHeapTable final : public HeapTable {
       if (tag == kEmptyTag) {
         return insert(shards, &shard, free_slot != nullptr ? free_slot : slot, key, hash);
       }
-      if ((tag & kErasedBit) != 0 && free_slot == nullptr) {
+      if ((tag & kErasedBit) != 0 && free_slot == nullptr &&
+          (!tombstones_.is_needed(tag) || KeyKind::has_key(slot, layout_, key, hash))) {
         free_slot = slot;
       }
       slot = next_slot(shard, slot);

@@ -45,9 +45,12 @@ std::uint32_t capacity_for(std::uint32_t live) {
 
 }  // namespace
 
-NamespaceShards::NamespaceShards(const EntryLayout& layout, const KeyGroupIndex& key_groups,
-                                 std::uint32_t split_entries)
-    : layout_(layout), key_groups_(key_groups), split_entries_(split_entries) {}
+NamespaceShards::NamespaceShards(const EntryLayout& layout, const TombstoneRule& tombstones,
+                                 const KeyGroupIndex& key_groups, std::uint32_t split_entries)
+    : layout_(layout),
+      tombstones_(tombstones),
+      key_groups_(key_groups),
+      split_entries_(split_entries) {}
 
 NamespaceShards::~NamespaceShards() {
   while (sweep(std::size_t{1} << 20)) {
@@ -85,32 +88,67 @@ std::size_t NamespaceShards::memory_bytes() const {
 std::size_t NamespaceShards::spare_bytes() const {
   std::size_t total = spare_.capacity() * sizeof(Spare);
   for (const Spare& spare : spare_) {
-    total += std::size_t{spare.capacity} * layout_.stride;
+    total += spare.slots == nullptr ? 0 : block_bytes(spare.capacity, layout_);
   }
   return total;
 }
 
 std::byte* NamespaceShards::allocate_block(std::uint32_t capacity) {
-  return allocate_slots(std::size_t{capacity} * layout_.stride, layout_.alignment);
+  return allocate_slots(block_bytes(capacity, layout_), layout_.alignment);
 }
 
 void NamespaceShards::free_block(std::byte* slots, std::uint32_t capacity) {
   if (slots != nullptr) {
-    free_slots(slots, std::size_t{capacity} * layout_.stride, layout_.alignment);
+    free_slots(slots, block_bytes(capacity, layout_), layout_.alignment);
+  }
+}
+
+std::uint32_t NamespaceShards::count_held(const Shard& shard) const {
+  if (!tombstones_.keeps_keys || shard.used == shard.live) {
+    return shard.live;
+  }
+  std::uint32_t count = 0;
+  const std::byte* entry = shard.slots;
+  for (std::uint32_t i = 0; i < shard.capacity; ++i, entry += layout_.stride) {
+    count += is_held(tag_of(entry)) ? 1 : 0;
+  }
+  return count;
+}
+
+void NamespaceShards::move_held(Shard& to, std::byte* from) {
+  const std::uint32_t tag = tag_of(from);
+  std::byte* const slot = first_empty_slot(to, hash_of(from), layout_);
+  if (is_live_tag(tag)) {
+    layout_.move_entry(slot, from);
+    ++to.live;
+  } else {
+    layout_.move_tombstone(slot, from);
+  }
+  ++to.used;
+  std::uint32_t& region = to.regions[static_cast<std::size_t>(slot - to.slots) >> kRegionShift];
+  region = std::max(region, epoch_of_tag(tag));
+}
+
+void NamespaceShards::destroy_rest(std::byte* entry) const {
+  const std::uint32_t tag = tag_of(entry);
+  if (is_live_tag(tag)) {
+    layout_.destroy_entry(entry);
+  } else if (tag != kEmptyTag && tombstones_.keeps_keys) {
+    layout_.destroy_key(entry);
   }
 }
 
 void NamespaceShards::move_all(Shard& from, std::byte* slots, std::uint32_t capacity) {
   Shard to;
-  attach_slots(to, slots, capacity);
+  attach_slots(to, slots, capacity, layout_);
   std::byte* entry = from.slots;
   for (std::uint32_t i = 0; i < from.capacity; ++i, entry += layout_.stride) {
-    if (is_live_tag(tag_of(entry))) {
-      layout_.move_entry(first_empty_slot(to, hash_of(entry), layout_), entry);
+    if (is_held(tag_of(entry))) {
+      move_held(to, entry);
+    } else {
+      destroy_rest(entry);
     }
   }
-  to.used = from.live;
-  to.live = from.live;
   std::swap(from, to);
   free_block(to.slots, to.capacity);
 }
@@ -119,10 +157,15 @@ void NamespaceShards::grow_in_place(Shard& shard, std::uint32_t capacity) {
   const std::size_t stride = layout_.stride;
   const std::uint32_t old_capacity = shard.capacity;
   const std::uint32_t live = shard.live;
+  const std::uint32_t held = count_held(shard);
   std::byte* const slots =
-      grow_slots(shard.slots, old_capacity * stride, std::size_t{capacity} * stride);
+      grow_slots(shard.slots, block_bytes(old_capacity, layout_), block_bytes(capacity, layout_));
+  // What was the regions' place is slots now.
+  std::memset(slots + old_capacity * stride, 0,
+              region_count(old_capacity, layout_) * sizeof(std::uint32_t));
   shard = Shard();
-  attach_slots(shard, slots, capacity);
+  attach_slots(shard, slots, capacity, layout_);
+  std::fill_n(shard.regions, region_count(capacity, layout_), kAnyEpoch);
   // From the last slot down: an entry's new place is mostly further up, where everything is in
   // place already. The few that would go further down, or round the end, wait until the end.
   std::vector<std::byte> waiting;
@@ -131,7 +174,7 @@ void NamespaceShards::grow_in_place(Shard& shard, std::uint32_t capacity) {
     if (tag_of(entry) == kEmptyTag) {
       continue;
     }
-    if (is_live_tag(tag_of(entry))) {
+    if (is_held(tag_of(entry))) {
       std::uint32_t to = slot_of_hash(hash_of(entry), capacity, layout_.group_mask);
       if (to < i) {
         to = capacity;
@@ -154,7 +197,7 @@ void NamespaceShards::grow_in_place(Shard& shard, std::uint32_t capacity) {
     std::memcpy(first_empty_slot(shard, hash_of(waiting.data() + at), layout_), waiting.data() + at,
                 stride);
   }
-  shard.used = live;
+  shard.used = held;
   shard.live = live;
 }
 
@@ -162,27 +205,30 @@ void NamespaceShards::split() {
   const std::uint32_t groups = key_groups_.count();
   auto shards = std::make_unique<Shard[]>(groups);
   std::vector<std::uint32_t> counts(groups);
-  const auto each_live = [&](auto&& visit) {
+  const auto each_held = [&](auto&& visit) {
     std::byte* entry = single_.slots;
     for (std::uint32_t i = 0; i < single_.capacity; ++i, entry += layout_.stride) {
-      if (is_live_tag(tag_of(entry))) {
+      if (is_held(tag_of(entry))) {
         visit(entry, key_groups_.of(hash_of(entry)));
       }
     }
   };
-  each_live([&](std::byte*, std::uint32_t group) { ++counts[group]; });
+  each_held([&](std::byte*, std::uint32_t group) { ++counts[group]; });
   for (std::uint32_t group = 0; group < groups; ++group) {
     if (counts[group] != 0) {
       const std::uint32_t capacity = capacity_for(counts[group]);
-      attach_slots(shards[group], allocate_block(capacity), capacity);
+      attach_slots(shards[group], allocate_block(capacity), capacity, layout_);
     }
   }
-  each_live([&](std::byte* entry, std::uint32_t group) {
-    Shard& shard = shards[group];
-    layout_.move_entry(first_empty_slot(shard, hash_of(entry), layout_), entry);
-    ++shard.used;
-    ++shard.live;
-  });
+  if (tombstones_.keeps_keys) {
+    std::byte* entry = single_.slots;
+    for (std::uint32_t i = 0; i < single_.capacity; ++i, entry += layout_.stride) {
+      if (!is_held(tag_of(entry))) {
+        destroy_rest(entry);
+      }
+    }
+  }
+  each_held([&](std::byte* entry, std::uint32_t group) { move_held(shards[group], entry); });
   if (single_.has_memory()) {
     free_block(single_.slots, single_.capacity);
   }
@@ -200,8 +246,8 @@ bool NamespaceShards::take_spare(Shard& shard) {
   }
   Spare& spare = spare_[index];
   clear(spare, spare.capacity);
-  std::memset(spare.slots, 0, std::size_t{spare.capacity} * layout_.stride);
-  attach_slots(shard, spare.slots, spare.capacity);
+  std::memset(spare.slots, 0, block_bytes(spare.capacity, layout_));
+  attach_slots(shard, spare.slots, spare.capacity, layout_);
   spare = Spare{};
   return true;
 }
@@ -210,7 +256,7 @@ void NamespaceShards::make_room(Shard& shard) {
   WEIR_CHECK(shard.walked == Shard::kNotWalked);
   if (!shard.has_memory()) {
     if (!take_spare(shard)) {
-      attach_slots(shard, allocate_block(kSlotsMin), kSlotsMin);
+      attach_slots(shard, allocate_block(kSlotsMin), kSlotsMin, layout_);
     }
     return;
   }
@@ -219,12 +265,12 @@ void NamespaceShards::make_room(Shard& shard) {
     return;
   }
   // With tombstones making up more than a quarter, the same size is enough.
-  const bool is_mostly_live = shard.live >= shard.grow_at - shard.grow_at / 4;
-  const std::uint32_t capacity = is_mostly_live
-                                     ? grown(shard.capacity, layout_.stride)
-                                     : std::min(shard.capacity, 2 * capacity_for(shard.live));
-  if (layout_.is_plain && can_grow_slots(std::size_t{shard.capacity} * layout_.stride,
-                                         std::size_t{capacity} * layout_.stride)) {
+  const std::uint32_t held = count_held(shard);
+  const bool is_mostly_held = held >= shard.grow_at - shard.grow_at / 4;
+  const std::uint32_t capacity = is_mostly_held ? grown(shard.capacity, layout_.stride)
+                                                : std::min(shard.capacity, 2 * capacity_for(held));
+  if (layout_.is_plain &&
+      can_grow_slots(block_bytes(shard.capacity, layout_), block_bytes(capacity, layout_))) {
     grow_in_place(shard, capacity);
     return;
   }
@@ -252,8 +298,8 @@ void NamespaceShards::reserve(Shard& shard, std::uint64_t entries) {
   constexpr std::uint64_t kEntriesMax = std::uint64_t{1} << 30;
   const auto live = static_cast<std::uint32_t>(std::min(entries, kEntriesMax));
   const std::uint32_t capacity = std::max(kSlotsMin, capacity_for(live));
-  if (!shard.has_memory()) {
-    attach_slots(shard, allocate_block(capacity), capacity);
+  if (!shard.has_memory() && !take_spare(shard)) {
+    attach_slots(shard, allocate_block(capacity), capacity, layout_);
   } else if (shard.capacity < capacity - capacity / 8) {
     move_all(shard, allocate_block(capacity), capacity);
   }
@@ -292,9 +338,7 @@ void NamespaceShards::clear(Spare& spare, std::uint32_t slots_max) {
       spare.capacity - spare.swept > slots_max ? spare.swept + slots_max : spare.capacity;
   std::byte* entry = spare.slots + std::size_t{spare.swept} * layout_.stride;
   for (; spare.swept < end; ++spare.swept, entry += layout_.stride) {
-    if (is_live_tag(tag_of(entry))) {
-      layout_.destroy_entry(entry);
-    }
+    destroy_rest(entry);
   }
 }
 

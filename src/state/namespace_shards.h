@@ -19,8 +19,8 @@ namespace weir::state {
 /// the object: windows that come and go do not grow from nothing each time.
 class NamespaceShards {
  public:
-  NamespaceShards(const EntryLayout& layout, const KeyGroupIndex& key_groups,
-                  std::uint32_t split_entries);
+  NamespaceShards(const EntryLayout& layout, const TombstoneRule& tombstones,
+                  const KeyGroupIndex& key_groups, std::uint32_t split_entries);
   ~NamespaceShards();
   NamespaceShards(const NamespaceShards&) = delete;
   NamespaceShards& operator=(const NamespaceShards&) = delete;
@@ -65,6 +65,13 @@ class NamespaceShards {
     std::uint32_t swept = 0;  ///< slots below hold no entries that need a destructor
   };
 
+  /// Neither empty nor a tombstone that may go.
+  bool is_held(std::uint32_t tag) const { return is_live_tag(tag) || tombstones_.is_needed(tag); }
+  std::uint32_t count_held(const Shard& shard) const;
+  /// Moves what is held in a slot to an empty one of `to`.
+  void move_held(Shard& to, std::byte* from);
+  /// What a slot that is given up still owns.
+  void destroy_rest(std::byte* entry) const;
   void move_all(Shard& from, std::byte* slots, std::uint32_t capacity);
   /// Grows a shard of plain entries whose block can grow.
   void grow_in_place(Shard& shard, std::uint32_t capacity);
@@ -76,6 +83,7 @@ class NamespaceShards {
   std::byte* allocate_block(std::uint32_t capacity);
 
   const EntryLayout& layout_;
+  const TombstoneRule& tombstones_;
   const KeyGroupIndex& key_groups_;
   const std::uint32_t split_entries_;
   Shard single_;

@@ -69,7 +69,8 @@ void free_slots(std::byte* slots, std::size_t bytes, std::size_t alignment) {
       // A table that grows leaves such blocks behind, and the allocator would keep the pages for
       // seconds.
       const std::uintptr_t begin = round_up(reinterpret_cast<std::uintptr_t>(slots), kPageBytes);
-      const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(slots + bytes) & ~(kPageBytes - 1);
+      const std::uintptr_t end =
+          reinterpret_cast<std::uintptr_t>(slots + bytes) & ~(kPageBytes - 1);
       ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
     }
     ::operator delete(slots, heap_alignment(bytes, alignment));
@@ -98,9 +99,11 @@ std::byte* Shard::empty_slots() {
   return slots;
 }
 
-void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity) {
+void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity,
+                  const EntryLayout& layout) {
   WEIR_CHECK(!shard.has_memory() && capacity % kSlotGroupMax == 0);
   shard.slots = slots;
+  shard.regions = reinterpret_cast<std::uint32_t*>(slots + std::size_t{capacity} * layout.stride);
   shard.capacity = capacity;
   shard.used = 0;
   shard.live = 0;
@@ -119,13 +122,14 @@ std::byte* first_empty_slot(Shard& shard, std::uint32_t hash, const EntryLayout&
   return slot;
 }
 
-void erase_slot(Shard& shard, std::byte* entry, std::uint32_t epoch, const EntryLayout& layout) {
+void erase_slot(Shard& shard, std::byte* entry, std::uint32_t epoch, const EntryLayout& layout,
+                const TombstoneRule& tombstones) {
   WEIR_CHECK(shard.live > 0);
   --shard.live;
   std::byte* const end = shard.end(layout);
   std::byte* next = entry + layout.stride;
   next = next == end ? shard.slots : next;
-  if (tag_of(next) != kEmptyTag) {
+  if (tag_of(next) != kEmptyTag || tombstones.keeps_keys) {
     tag_of(entry) = epoch | kErasedBit;
     return;
   }

@@ -33,8 +33,8 @@ inline char* put(char* to, const std::byte* from, std::uint32_t size) {
 SnapshotWriter::SnapshotWriter(std::shared_ptr<SnapshotSink> sink, StateFileIndex index)
     : sink_(std::move(sink)), index_(std::move(index)) {}
 
-std::uint32_t SnapshotWriter::add_state(StateSchema schema) {
-  index_.states.push_back({std::move(schema), 0});
+std::uint32_t SnapshotWriter::add_state(StateSchema schema, std::uint64_t live) {
+  index_.states.push_back({.schema = std::move(schema), .live = live});
   return static_cast<std::uint32_t>(index_.states.size() - 1);
 }
 
@@ -44,7 +44,9 @@ std::size_t SnapshotWriter::append(Stream stream, const RunHeader& run,
   const EntryLayout& layout = encoding.layout;
   std::size_t size = sizeof(std::uint32_t) + encoding.key_size + encoding.value_size;
   if (encoding.key_size == 0 || encoding.value_size == 0) {
-    encode_items(encoding, entry);
+    encoded_.clear();
+    encode_item(*layout.key, encoding.key_size, entry + layout.key_offset);
+    encode_item(*layout.value, encoding.value_size, entry + layout.value_offset);
     size = sizeof(std::uint32_t) + encoded_.size();
     prepare(block, run, size);
     std::memcpy(block.bytes.data() + block.used, entry + sizeof(std::uint32_t),
@@ -70,29 +72,42 @@ void SnapshotWriter::append_run(const RunHeader& run, std::string_view entries) 
   walk_.run.count += run.count;
 }
 
-void SnapshotWriter::encode_items(const EntryEncoding& encoding, const std::byte* entry) {
-  const EntryLayout& layout = encoding.layout;
-  encoded_.clear();
+void SnapshotWriter::encode_item(const TypeOps& ops, std::uint32_t fixed_size,
+                                 const std::byte* item) {
   Encoder out(encoded_);
-  const auto put_item = [&](const TypeOps& ops, std::uint32_t fixed_size, const std::byte* item) {
-    if (fixed_size != 0) {
-      out.bytes(item, fixed_size);
-      return;
-    }
+  if (fixed_size != 0) {
+    out.bytes(item, fixed_size);
+    return;
+  }
+  item_.clear();
+  Encoder item_out(item_);
+  ops.encode(item, item_out);
+  if (item_.size() > kItemBytesMax) {
+    error_ = Error{ErrorCode::kUser, "a value of type " + std::string(ops.name) + " takes " +
+                                         std::to_string(item_.size()) + " bytes, more than " +
+                                         std::to_string(kItemBytesMax)};
     item_.clear();
-    Encoder item_out(item_);
-    ops.encode(item, item_out);
-    if (item_.size() > kItemBytesMax) {
-      error_ = Error{ErrorCode::kUser, "a value of type " + std::string(ops.name) + " takes " +
-                                           std::to_string(item_.size()) + " bytes, more than " +
-                                           std::to_string(kItemBytesMax)};
-      item_.clear();
-    }
-    out.varint(item_.size());
-    out.bytes(item_.data(), item_.size());
-  };
-  put_item(*layout.key, encoding.key_size, entry + layout.key_offset);
-  put_item(*layout.value, encoding.value_size, entry + layout.value_offset);
+  }
+  out.varint(item_.size());
+  out.bytes(item_.data(), item_.size());
+}
+
+std::size_t SnapshotWriter::append_erased(Stream stream, const RunHeader& run,
+                                          const EntryEncoding& encoding, const std::byte* entry) {
+  OpenBlock& block = stream == Stream::kWalk ? walk_ : before_write_;
+  encoded_.clear();
+  encode_item(*encoding.layout.key, encoding.key_size, entry + encoding.layout.key_offset);
+  RunHeader erased = run;
+  erased.state |= kErasedRun;
+  const std::size_t size = sizeof(std::uint32_t) + encoded_.size();
+  prepare(block, erased, size);
+  std::memcpy(block.bytes.data() + block.used, entry + sizeof(std::uint32_t),
+              sizeof(std::uint32_t));
+  std::memcpy(block.bytes.data() + block.used + sizeof(std::uint32_t), encoded_.data(),
+              encoded_.size());
+  block.used += size;
+  ++block.run.count;
+  return size;
 }
 
 void SnapshotWriter::prepare(OpenBlock& block, const RunHeader& run, std::size_t size) {
@@ -130,8 +145,8 @@ void SnapshotWriter::start_run(OpenBlock& block, const RunHeader& run) {
   block.run.count = 0;
   block.used += sizeof(RunHeader);
   StateFileIndex::Block& summary = block.summary;
-  summary.first_state = std::min(summary.first_state, run.state);
-  summary.last_state = std::max(summary.last_state, run.state);
+  summary.first_state = std::min(summary.first_state, state_number(run));
+  summary.last_state = std::max(summary.last_state, state_number(run));
   if (run.key_group == kMixedGroups) {
     summary.key_groups = index_.key_groups;
   } else {
@@ -148,7 +163,13 @@ void SnapshotWriter::close_run(OpenBlock& block) {
   block.run.bytes = static_cast<std::uint32_t>(block.used - block.run_at - sizeof(RunHeader));
   std::memcpy(block.bytes.data() + block.run_at, &block.run, sizeof(RunHeader));
   block.entries += block.run.count;
-  index_.states[block.run.state].entries += block.run.count;
+  StateFileIndex::State& state = index_.states[state_number(block.run)];
+  if (is_erased_run(block.run)) {
+    state.erased += block.run.count;
+  } else {
+    state.entries += block.run.count;
+    index_.entries += block.run.count;
+  }
   block.run_at = 0;
 }
 
@@ -165,7 +186,6 @@ void SnapshotWriter::flush(OpenBlock& block) {
   block.summary.payload_bytes = static_cast<std::uint32_t>(block.used);
   block.summary.entries = block.entries;
   index_.blocks.push_back(block.summary);
-  index_.entries += block.entries;
   next_offset_ += kBlockHeaderBytes + block.used;
   sink_->submit(std::move(block.bytes));
   block.bytes = std::string();

@@ -30,12 +30,20 @@ class SnapshotWriter {
   /// `index` names owner, parallelism and key groups; states and blocks are added here.
   SnapshotWriter(std::shared_ptr<SnapshotSink> sink, StateFileIndex index);
 
-  /// Returns the state's number in the file.
-  std::uint32_t add_state(StateSchema schema);
+  /// Returns the state's number in the file. `live`: its entries at the barrier, in this file and
+  /// those it builds on.
+  std::uint32_t add_state(StateSchema schema, std::uint64_t live);
 
   /// Appends one entry. `key_group` may be kMixedGroups. Returns the bytes it took.
   std::size_t append(Stream stream, const RunHeader& run, const EntryEncoding& encoding,
                      const std::byte* entry);
+  /// Appends the key of a tombstone.
+  std::size_t append_erased(Stream stream, const RunHeader& run, const EntryEncoding& encoding,
+                            const std::byte* entry);
+  /// The namespace was dropped since the snapshot that this one builds on.
+  void add_dropped(std::uint32_t state, StateNamespace ns) {
+    index_.states[state].dropped.push_back(ns);
+  }
   /// Appends whole encoded entries.
   void append_run(const RunHeader& run, std::string_view entries);
 
@@ -62,7 +70,7 @@ class SnapshotWriter {
   void start_run(OpenBlock& block, const RunHeader& run);
   void close_run(OpenBlock& block);
   void flush(OpenBlock& block);
-  void encode_items(const EntryEncoding& encoding, const std::byte* entry);
+  void encode_item(const TypeOps& ops, std::uint32_t fixed_size, const std::byte* item);
 
   std::shared_ptr<SnapshotSink> sink_;
   StateFileIndex index_;

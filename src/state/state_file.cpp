@@ -39,7 +39,7 @@ void put_range(Encoder& out, KeyGroupRange range) {
   out.varint(static_cast<std::uint64_t>(range.last));
 }
 
-StateFileIndex::State get_state(Decoder& in) {
+StateFileIndex::State get_state(Decoder& in, std::uint32_t version) {
   StateFileIndex::State state;
   StateSchema& schema = state.schema;
   const auto kind = in.raw<std::uint8_t>();
@@ -57,6 +57,14 @@ StateFileIndex::State get_state(Decoder& in) {
     in.fail();
   }
   state.entries = in.varint();
+  state.live = state.entries;
+  if (version >= 2) {
+    state.live = in.varint();
+    state.erased = in.varint();
+    for (std::size_t left = in.count(); left > 0 && in.ok(); --left) {
+      state.dropped.push_back(in.raw<StateNamespace>());
+    }
+  }
   return state;
 }
 
@@ -101,6 +109,10 @@ std::size_t StateSchema::entry_bytes_min() const {
          (value_size == 0 ? 1 : value_size);
 }
 
+std::size_t StateSchema::erased_bytes_min() const {
+  return sizeof(std::uint32_t) + (key_size == 0 ? 1 : key_size);
+}
+
 std::string StateFileIndex::encode() const {
   std::string bytes;
   Encoder out(bytes);
@@ -108,6 +120,8 @@ std::string StateFileIndex::encode() const {
   put_text(out, owner);
   out.varint(static_cast<std::uint64_t>(max_parallelism));
   put_range(out, key_groups);
+  out.varint(static_cast<std::uint64_t>(checkpoint));
+  out.varint(static_cast<std::uint64_t>(since));
   out.varint(states.size());
   for (const State& state : states) {
     out.raw(static_cast<std::uint8_t>(state.schema.kind));
@@ -117,6 +131,12 @@ std::string StateFileIndex::encode() const {
     out.varint(state.schema.key_size);
     out.varint(state.schema.value_size);
     out.varint(state.entries);
+    out.varint(state.live);
+    out.varint(state.erased);
+    out.varint(state.dropped.size());
+    for (const StateNamespace ns : state.dropped) {
+      out.raw(ns);
+    }
   }
   out.varint(blocks.size());
   for (const Block& block : blocks) {
@@ -131,7 +151,7 @@ std::string StateFileIndex::encode() const {
   return bytes;
 }
 
-Result<StateFileIndex> StateFileIndex::decode(std::string_view payload) {
+Result<StateFileIndex> StateFileIndex::decode(std::string_view payload, std::uint32_t version) {
   Decoder in(payload);
   StateFileIndex index;
   if (in.raw<std::uint8_t>() != kIndexBlock) {
@@ -145,10 +165,18 @@ Result<StateFileIndex> StateFileIndex::decode(std::string_view payload) {
     index.max_parallelism = static_cast<int>(max_parallelism);
     index.key_groups = get_range(in, index.max_parallelism);
   }
+  if (version >= 2) {
+    index.checkpoint = static_cast<CheckpointId>(in.varint());
+    index.since = static_cast<CheckpointId>(in.varint());
+    if (index.checkpoint < 0 || index.since < 0 ||
+        (index.since != 0 && index.since >= index.checkpoint)) {
+      in.fail();
+    }
+  }
   // count() bounds both numbers by the bytes there are, so that neither makes us allocate much.
   const std::size_t states = in.count();
   for (std::size_t i = 0; i < states && in.ok(); ++i) {
-    index.states.push_back(get_state(in));
+    index.states.push_back(get_state(in, version));
   }
   const std::size_t blocks = in.count();
   for (std::size_t i = 0; i < blocks && in.ok(); ++i) {
@@ -170,14 +198,15 @@ Result<StateFileIndex> StateFileIndex::decode(std::string_view payload) {
   return index;
 }
 
-bool next_entry(const StateSchema& schema, std::string_view& bytes, EncodedEntry& entry) {
-  if (bytes.size() < schema.entry_bytes_min()) {
+bool next_entry(const StateSchema& schema, bool is_erased, std::string_view& bytes,
+                EncodedEntry& entry) {
+  if (bytes.size() < (is_erased ? schema.erased_bytes_min() : schema.entry_bytes_min())) {
     return false;
   }
   std::memcpy(&entry.hash, bytes.data(), sizeof(entry.hash));
   bytes.remove_prefix(sizeof(entry.hash));
   return take_item(bytes, schema.key_size, entry.key) &&
-         take_item(bytes, schema.value_size, entry.value);
+         (is_erased || take_item(bytes, schema.value_size, entry.value));
 }
 
 bool next_run(std::string_view& bytes, EncodedRun& run) {

@@ -10,12 +10,13 @@
 #include "weir/key_group.h"
 #include "weir/result.h"
 #include "weir/state_table.h"
+#include "weir/time.h"
 
 /// The state file: docs/formats/state-file.md. This header holds what reader and writer share.
 namespace weir::state {
 
 inline constexpr std::string_view kStateFileMagic = "weirstat";
-inline constexpr std::uint32_t kStateFileVersion = 1;
+inline constexpr std::uint32_t kStateFileVersion = 2;
 /// Of a block file's header, and of what precedes a block's payload.
 inline constexpr std::uint64_t kFileHeaderBytes = 16;
 inline constexpr std::uint64_t kBlockHeaderBytes = 8;
@@ -37,15 +38,20 @@ struct EntryBlockHeader {
 };
 static_assert(sizeof(EntryBlockHeader) == 8);
 
+/// Set in RunHeader::state: the run names keys that were erased, without values.
+inline constexpr std::uint32_t kErasedRun = 0x8000'0000U;
+
 /// Entries of one (state, key group, namespace); `bytes` of them follow.
 struct RunHeader {
-  std::uint32_t state = 0;
+  std::uint32_t state = 0;  ///< number of the state, and kErasedRun
   std::uint32_t key_group = 0;
   StateNamespace ns = 0;
   std::uint32_t count = 0;
   std::uint32_t bytes = 0;
 };
 static_assert(sizeof(RunHeader) == 24);
+constexpr std::uint32_t state_number(const RunHeader& run) { return run.state & ~kErasedRun; }
+constexpr bool is_erased_run(const RunHeader& run) { return (run.state & kErasedRun) != 0; }
 
 struct StateSchema {
   StateKind kind = StateKind::kTable;
@@ -58,6 +64,8 @@ struct StateSchema {
   static StateSchema of(StateKind kind, std::string name, const TypeOps& key, const TypeOps& value);
   /// Fewest bytes an entry can take.
   std::size_t entry_bytes_min() const;
+  /// Fewest bytes an erased key can take.
+  std::size_t erased_bytes_min() const;
   bool has_fixed_entries() const { return key_size != 0 && value_size != 0; }
   friend bool operator==(const StateSchema&, const StateSchema&) = default;
 };
@@ -66,11 +74,14 @@ struct StateFileIndex {
   struct State {
     StateSchema schema;
     std::uint64_t entries = 0;
+    std::uint64_t live = 0;               ///< entries at the barrier, those in earlier files too
+    std::uint64_t erased = 0;             ///< keys in runs of erased ones
+    std::vector<StateNamespace> dropped;  ///< ahead of everything else in the file
   };
   struct Block {
     std::uint64_t offset = 0;  ///< of the block in the file
     std::uint32_t payload_bytes = 0;
-    std::uint32_t entries = 0;
+    std::uint32_t entries = 0;  ///< and erased keys
     std::uint32_t first_state = 0;
     std::uint32_t last_state = 0;
     KeyGroupRange key_groups;
@@ -78,13 +89,16 @@ struct StateFileIndex {
   std::string owner;
   int max_parallelism = 0;
   KeyGroupRange key_groups;
+  /// A delta holds what changed after the snapshot of `since`, and is read after that one's files.
+  CheckpointId checkpoint = 0;  ///< 0: of a file that no delta builds on
+  CheckpointId since = 0;       ///< 0: everything there was
   std::vector<State> states;
   std::vector<Block> blocks;
-  std::uint64_t entries = 0;
+  std::uint64_t entries = 0;  ///< without erased keys
 
   std::string encode() const;
   /// Checks everything that can be checked without the blocks. The error does not name the file.
-  static Result<StateFileIndex> decode(std::string_view payload);
+  static Result<StateFileIndex> decode(std::string_view payload, std::uint32_t version);
 };
 
 /// One entry inside a run.
@@ -94,8 +108,10 @@ struct EncodedEntry {
   std::string_view value;  ///< without its length
 };
 
-/// Takes the first entry off `bytes`. False if that is not a whole entry.
-bool next_entry(const StateSchema& schema, std::string_view& bytes, EncodedEntry& entry);
+/// Takes the first entry off `bytes`, of a run of erased keys one without a value. False if that is
+/// not a whole entry.
+bool next_entry(const StateSchema& schema, bool is_erased, std::string_view& bytes,
+                EncodedEntry& entry);
 
 /// A run whose entries are still encoded.
 struct EncodedRun {

@@ -16,6 +16,8 @@ struct Found {
   struct State {
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t erased = 0;
+    std::uint64_t erased_bytes = 0;
   };
   std::map<std::uint32_t, State> states;
   std::vector<StateFileIndex::Block> blocks;
@@ -39,12 +41,17 @@ bool summarize_block(std::string_view payload, std::uint64_t offset, Found& foun
     if (!next_run(rest, run)) {
       return false;
     }
-    Found::State& state = found.states[run.header.state];
-    state.entries += run.header.count;
-    state.bytes += run.header.bytes;
+    Found::State& state = found.states[state_number(run.header)];
+    if (is_erased_run(run.header)) {
+      state.erased += run.header.count;
+      state.erased_bytes += run.header.bytes;
+    } else {
+      state.entries += run.header.count;
+      state.bytes += run.header.bytes;
+      found.entries += run.header.count;
+    }
     entries += run.header.count;
   }
-  found.entries += entries;
   found.blocks.push_back(block);
   return entries == header.entries;
 }
@@ -68,11 +75,20 @@ const char* compare(const StateFileIndex& index, const Found& found) {
     const StateFileIndex::State& claimed = index.states[i];
     const auto at = found.states.find(i);
     const Found::State state = at == found.states.end() ? Found::State{} : at->second;
-    if (claimed.entries != state.entries) {
+    if (claimed.entries != state.entries || claimed.erased != state.erased) {
       return "the index counts other entries of a state";
     }
+    if (index.since == 0 ? claimed.live != claimed.entries : claimed.live < claimed.entries) {
+      return "the index counts fewer entries of a state than there are, or more";
+    }
+    if (index.since == 0 && (claimed.erased != 0 || !claimed.dropped.empty())) {
+      return "erased keys in a file that builds on none";
+    }
     const std::uint64_t least = state.entries * claimed.schema.entry_bytes_min();
-    if (claimed.schema.has_fixed_entries() ? state.bytes != least : state.bytes < least) {
+    const std::uint64_t least_erased = state.erased * claimed.schema.erased_bytes_min();
+    if ((claimed.schema.has_fixed_entries() ? state.bytes != least : state.bytes < least) ||
+        (claimed.schema.key_size != 0 ? state.erased_bytes != least_erased
+                                      : state.erased_bytes < least_erased)) {
       return "entries of a state have another size than its schema";
     }
   }
@@ -114,7 +130,7 @@ Status StateFileReader::scan() {
       return damaged("a block follows the index");
     }
     if (!payload->empty() && static_cast<std::uint8_t>(payload->front()) == kIndexBlock) {
-      Result<StateFileIndex> index = StateFileIndex::decode(*payload);
+      Result<StateFileIndex> index = StateFileIndex::decode(*payload, blocks_.version());
       if (!index.ok()) {
         return damaged(index.error().message);
       }
@@ -151,7 +167,7 @@ Status StateFileReader::read_state(std::uint32_t state, KeyGroupRange key_groups
         return damaged("malformed run in the block at byte " + std::to_string(block.offset));
       }
       const bool is_mixed = run.header.key_group == kMixedGroups;
-      if (run.header.state != state ||
+      if (state_number(run.header) != state ||
           (!is_mixed && !key_groups.contains(static_cast<int>(run.header.key_group)))) {
         continue;
       }
@@ -170,7 +186,7 @@ Status for_each_entry(const StateSchema& schema, const EncodedRun& run, const Ke
   std::string_view rest = run.entries;
   for (std::uint32_t i = 0; i < run.header.count; ++i) {
     EncodedEntry entry;
-    if (!next_entry(schema, rest, entry)) {
+    if (!next_entry(schema, is_erased_run(run.header), rest, entry)) {
       return Error{ErrorCode::kCorruption, "state '" + schema.name + "': malformed entry"};
     }
     const std::uint32_t group = wanted.of(entry.hash);

@@ -29,10 +29,10 @@ std::size_t varint_bytes(std::uint64_t value) {
   return bytes;
 }
 
-std::size_t encoded_bytes(const StateSchema& schema, const EncodedEntry& entry) {
+std::size_t encoded_bytes(const StateSchema& schema, const EncodedEntry& entry, bool is_erased) {
   return sizeof(entry.hash) + entry.key.size() + entry.value.size() +
          (schema.key_size == 0 ? varint_bytes(entry.key.size()) : 0) +
-         (schema.value_size == 0 ? varint_bytes(entry.value.size()) : 0);
+         (schema.value_size == 0 && !is_erased ? varint_bytes(entry.value.size()) : 0);
 }
 
 /// The checksum of the whole file says that something is wrong; the blocks say where.
@@ -61,8 +61,8 @@ class GroupSizes {
     std::uint64_t entries = 0;
     WEIR_TRY(for_each_entry(schema, run, groups_, [&](const EncodedEntry& entry) -> Status {
       KeyGroupSize& size = sizes_[groups_.of(entry.hash)];
-      ++size.entries;
-      size.bytes += encoded_bytes(schema, entry);
+      size.entries += is_erased_run(run.header) ? 0 : 1;
+      size.bytes += encoded_bytes(schema, entry, is_erased_run(run.header));
       ++entries;
       return {};
     }));
@@ -111,7 +111,7 @@ Result<StateFileIndex> read_state_file_index(FileSystem& files, const std::strin
     offset += kBlockHeaderBytes + length;
   }
   WEIR_ASSIGN(const std::string payload, blocks.read_at(offset));
-  auto index = StateFileIndex::decode(payload);
+  auto index = StateFileIndex::decode(payload, blocks.version());
   return index.ok() ? index : Result<StateFileIndex>(damaged(path, offset, index.error().message));
 }
 

@@ -1,9 +1,7 @@
 // What tools see of state files: cheap indexes, sizes per key group, and where damage is.
 #include "state/state_file_survey.h"
 
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
 
 #include "state/test_support.h"
@@ -39,10 +37,7 @@ class StateFileSurveyTest : public ::testing::Test {
       entries_ += 2;
     }
     good_ = take_snapshot(backend, local_file_system(), directory_.file("good"));
-    std::ifstream in(good_.path, std::ios::binary);
-    std::stringstream bytes;
-    bytes << in.rdbuf();
-    bytes_ = bytes.str();
+    bytes_ = read_file(good_.path);
   }
 
   RestoreFile damaged_at(std::size_t byte) const {
@@ -52,7 +47,7 @@ class StateFileSurveyTest : public ::testing::Test {
   }
   RestoreFile stored(const std::string& bytes) const {
     const std::string path = directory_.file("damaged");
-    std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+    write_file(path, bytes);
     return {path, good_.expected};
   }
 

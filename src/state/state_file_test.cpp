@@ -1,7 +1,5 @@
 // What a damaged, foreign or hostile state file does: it is refused, and nothing is loaded.
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -11,24 +9,6 @@
 
 namespace weir::state::test {
 namespace {
-
-std::string read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::stringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
-
-/// Writes `bytes` and describes them as a manifest that trusts them would.
-RestoreFile write_file(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
-  return {path, value_or_fail(summarize_file(local_file_system(), path))};
-}
-
-template <class K, class V>
-void put(StateTable& table, StateNamespace ns, const K& key, const V& value) {
-  *static_cast<V*>(table.find_or_create(ns, &key, key_hash(key))) = value;
-}
 
 class StateFile : public ::testing::Test {
  protected:

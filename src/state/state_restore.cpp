@@ -1,33 +1,71 @@
 #include "state/state_restore.h"
 
 #include <algorithm>
-#include <cstring>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 namespace weir::state {
 
+namespace {
+
+/// The state's number in the file, or nothing.
+std::optional<std::uint32_t> number_of(const StateFileReader& reader,
+                                       const std::pair<StateKind, std::string>& id) {
+  const auto& states = reader.index().states;
+  for (std::uint32_t i = 0; i < states.size(); ++i) {
+    if (states[i].schema.kind == id.first && states[i].schema.name == id.second) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Status StateRestore::add_files(FileSystem& files, const std::vector<RestoreFile>& state_files) {
-  std::vector<StateFileReader> readers;
+  std::vector<Chain> chains;
   for (const RestoreFile& file : state_files) {
     WEIR_ASSIGN(StateFileReader reader, StateFileReader::open(files, file));
-    const StateFileIndex& index = reader.index();
-    if (index.max_parallelism != max_parallelism_) {
+    if (reader.index().max_parallelism != max_parallelism_) {
       return Error{ErrorCode::kInvalidArgument,
                    "operator " + owner_ + ": state file " + file.path +
                        " was written with max parallelism " +
-                       std::to_string(index.max_parallelism) + ", the job has " +
+                       std::to_string(reader.index().max_parallelism) + ", the job has " +
                        std::to_string(max_parallelism_) + "; it cannot change later"};
     }
-    for (const StateFileReader& other : readers) {
-      const KeyGroupRange a = index.key_groups;
-      const KeyGroupRange b = other.index().key_groups;
-      if (a.first <= b.last && b.first <= a.last) {
-        return reader.damaged("covers key groups that " + other.path() + " covers too");
-      }
-    }
-    readers.push_back(std::move(reader));
+    WEIR_TRY(add_file(std::move(reader), chains));
   }
-  files_ = std::move(readers);
+  chains_ = std::move(chains);
+  return {};
+}
+
+Status StateRestore::add_file(StateFileReader reader, std::vector<Chain>& chains) const {
+  const StateFileIndex& index = reader.index();
+  const KeyGroupRange range = index.key_groups;
+  for (Chain& chain : chains) {
+    if (range.first > chain.key_groups.last || chain.key_groups.first > range.last) {
+      continue;
+    }
+    const StateFileReader& last = chain.files.back();
+    if (index.since == 0) {
+      return reader.damaged("covers key groups that " + last.path() + " covers too");
+    }
+    if (range.first != chain.key_groups.first || range.last != chain.key_groups.last ||
+        index.since != last.index().checkpoint) {
+      return reader.damaged("does not build on " + last.path());
+    }
+    chain.files.push_back(std::move(reader));
+    return {};
+  }
+  if (index.since != 0) {
+    return reader.damaged("builds on checkpoint " + std::to_string(index.since) +
+                          ", whose file is not there");
+  }
+  Chain chain;
+  chain.key_groups = range;
+  chain.files.push_back(std::move(reader));
+  chains.push_back(std::move(chain));
   return {};
 }
 
@@ -42,20 +80,33 @@ Status StateRestore::check_schema(const StateSchema& present, const StateSchema&
                                                 present.key_schema + " -> " + present.value_schema};
 }
 
-/// Entries of a state in a file, as many of them as belong to this subtask's key groups.
-std::uint64_t StateRestore::stored_entries(const HeapTable& table) const {
-  double stored = 0;
-  for (const StateFileReader& reader : files_) {
-    const KeyGroupRange of_file = reader.index().key_groups;
-    const KeyGroupRange common{std::max(of_file.first, key_groups_.first),
-                               std::min(of_file.last, key_groups_.last)};
-    for (const StateFileIndex::State& state : reader.index().states) {
-      if (state.schema == table.schema() && of_file.size() > 0) {
-        stored += static_cast<double>(state.entries) * common.size() / of_file.size();
-      }
+std::uint64_t StateRestore::Carried::entry_count() const {
+  std::uint64_t total = 0;
+  for (const Run& run : runs) {
+    total += run.header.count;
+  }
+  return total;
+}
+
+std::uint64_t StateRestore::live_entries(const Chain& chain, const Id& id) {
+  for (auto reader = chain.files.rbegin(); reader != chain.files.rend(); ++reader) {
+    if (const auto number = number_of(*reader, id)) {
+      return reader->index().states[*number].live;
     }
   }
-  return static_cast<std::uint64_t>(stored);
+  return 0;
+}
+
+/// As many of a state's entries as belong to this subtask's key groups, about.
+std::uint64_t StateRestore::stored_entries(const HeapTable& table) const {
+  const Id id{table.schema().kind, table.schema().name};
+  double total = 0;
+  for (const Chain& chain : chains_) {
+    const KeyGroupRange common{std::max(chain.key_groups.first, key_groups_.first),
+                               std::min(chain.key_groups.last, key_groups_.last)};
+    total += static_cast<double>(live_entries(chain, id)) * common.size() / chain.key_groups.size();
+  }
+  return static_cast<std::uint64_t>(total);
 }
 
 /// A state with one namespace gets room for all of it. How many entries each of several namespaces
@@ -90,35 +141,65 @@ Status StateRestore::make_room(const EncodedRun& run, HeapTable& table) {
   return {};
 }
 
-Status StateRestore::load_run(const EncodedRun& run, HeapTable& table) {
+Status StateRestore::load_run(const EncodedRun& run, bool may_replace, HeapTable& table) {
   WEIR_TRY(make_room(run, table));
   return for_each_entry(table.schema(), run, index_of_, [&](const EncodedEntry& entry) {
-    return table.load(run.header.ns, entry);
+    return table.load(run.header.ns, entry, may_replace);
   });
 }
 
-Status StateRestore::load_file(const StateFileReader& reader, std::uint32_t state,
-                               HeapTable& table) {
-  WEIR_TRY(check_schema(table.schema(), reader.index().states[state].schema));
-  return reader.read_state(state, key_groups_,
-                           [&](const EncodedRun& run) { return load_run(run, table); });
+/// Within a file: what was dropped, what was erased, what is there.
+Status StateRestore::load_file(const Chain& chain, const StateFileReader& reader,
+                               std::uint32_t state, HeapTable& table) {
+  const StateFileIndex::State& stored = reader.index().states[state];
+  WEIR_TRY(check_schema(table.schema(), stored.schema));
+  for (const StateNamespace ns : stored.dropped) {
+    table.load_dropped(ns, chain.key_groups);
+  }
+  if (stored.erased != 0) {
+    WEIR_TRY(reader.read_state(state, key_groups_, [&](const EncodedRun& run) -> Status {
+      if (!is_erased_run(run.header)) {
+        return {};
+      }
+      return for_each_entry(table.schema(), run, index_of_, [&](const EncodedEntry& entry) {
+        return table.load_erased(run.header.ns, entry);
+      });
+    }));
+  }
+  const bool is_delta = reader.index().since != 0;
+  return reader.read_state(state, key_groups_, [&](const EncodedRun& run) {
+    return is_erased_run(run.header) ? Status() : load_run(run, is_delta, table);
+  });
+}
+
+Status StateRestore::load_chain(const Chain& chain, const Id& id, HeapTable& table) {
+  const std::uint64_t before = table.entry_count();
+  for (const StateFileReader& reader : chain.files) {
+    if (const auto number = number_of(reader, id)) {
+      WEIR_TRY(load_file(chain, reader, *number, table));
+    }
+  }
+  const bool is_all_wanted =
+      chain.key_groups.first >= key_groups_.first && chain.key_groups.last <= key_groups_.last;
+  const std::uint64_t loaded = table.entry_count() - before;
+  if (is_all_wanted && loaded != live_entries(chain, id)) {
+    return chain.files.back().damaged("state '" + id.second + "' has " + std::to_string(loaded) +
+                                      " entries with the files that it builds on, it says " +
+                                      std::to_string(live_entries(chain, id)));
+  }
+  return {};
 }
 
 Status StateRestore::load(HeapTable& table) {
   const Id id{table.schema().kind, table.schema().name};
-  for (const StateFileReader& reader : files_) {
-    const auto& states = reader.index().states;
-    for (std::uint32_t i = 0; i < states.size(); ++i) {
-      if (states[i].schema.kind == id.first && states[i].schema.name == id.second) {
-        WEIR_TRY(load_file(reader, i, table));
-      }
-    }
+  for (const Chain& chain : chains_) {
+    WEIR_TRY(load_chain(chain, id, table));
   }
   const auto found = carried_.find(id);
   if (found != carried_.end()) {
     WEIR_TRY(check_schema(table.schema(), found->second.schema));
     for (const Carried::Run& run : found->second.runs) {
-      WEIR_TRY(load_run(EncodedRun{run.header, run.entries}, table));
+      WEIR_TRY(load_run(EncodedRun{run.header, run.entries}, false, table));
     }
     carried_.erase(found);
   }
@@ -126,46 +207,99 @@ Status StateRestore::load(HeapTable& table) {
   return {};
 }
 
-Status StateRestore::carry_file(const StateFileReader& reader, std::uint32_t state) {
-  const StateSchema& schema = reader.index().states[state].schema;
-  Carried& carried =
-      carried_.try_emplace({schema.kind, schema.name}, Carried{schema, {}}).first->second;
-  if (carried.schema != schema) {
-    return Error{ErrorCode::kCorruption, "operator " + owner_ + ": the state files disagree on " +
-                                             "the schema of state '" + schema.name + "'"};
+/// Encoded entries of one state while the files of a chain are applied to them.
+class StateRestore::CarriedEntries {
+ public:
+  void put(StateNamespace ns, std::string_view key, std::string_view bytes) {
+    entries_[{ns, std::string(key)}] = bytes;
   }
-  return reader.read_state(state, key_groups_, [&](const EncodedRun& run) -> Status {
-    Carried::Run kept{run.header, {}};
-    kept.header.count = 0;
-    const char* next = run.entries.data();
-    WEIR_TRY(for_each_entry(schema, run, KeyGroupIndex(max_parallelism_, {0, max_parallelism_ - 1}),
-                            [&](const EncodedEntry& entry) -> Status {
-                              const char* end = entry.value.data() + entry.value.size();
-                              if (index_of_.of(entry.hash) < index_of_.count()) {
-                                kept.entries.append(next, end);
-                                ++kept.header.count;
-                              }
-                              next = end;
-                              return {};
-                            }));
-    if (kept.header.count != 0) {
-      carried.runs.push_back(std::move(kept));
+  void erase(StateNamespace ns, std::string_view key) { entries_.erase({ns, std::string(key)}); }
+  void drop(StateNamespace ns) {
+    for (auto at = entries_.lower_bound({ns, {}}); at != entries_.end() && at->first.first == ns;) {
+      at = entries_.erase(at);
     }
-    return {};
-  });
+  }
+  /// One run per namespace.
+  std::vector<Carried::Run> take() {
+    std::vector<Carried::Run> runs;
+    for (const auto& [id, bytes] : entries_) {
+      if (runs.empty() || runs.back().header.ns != id.first) {
+        runs.push_back({RunHeader{.key_group = kMixedGroups, .ns = id.first}, {}});
+      }
+      runs.back().entries += bytes;
+      ++runs.back().header.count;
+    }
+    return runs;
+  }
+
+ private:
+  std::map<std::pair<StateNamespace, std::string>, std::string> entries_;
+};
+
+Status StateRestore::carry(const Chain& chain, const Id& id) {
+  CarriedEntries entries;
+  const KeyGroupIndex all(max_parallelism_, {0, max_parallelism_ - 1});
+  for (const StateFileReader& reader : chain.files) {
+    const auto number = number_of(reader, id);
+    if (!number.has_value()) {
+      continue;
+    }
+    const StateFileIndex::State& stored = reader.index().states[*number];
+    const StateSchema& schema = stored.schema;
+    Carried& carried = carried_.try_emplace(id, Carried{schema, {}}).first->second;
+    if (carried.schema != schema) {
+      return Error{ErrorCode::kCorruption, "operator " + owner_ + ": the state files disagree on " +
+                                               "the schema of state '" + schema.name + "'"};
+    }
+    for (const StateNamespace ns : stored.dropped) {
+      entries.drop(ns);
+    }
+    for (const bool is_erased : {true, false}) {
+      WEIR_TRY(reader.read_state(*number, key_groups_, [&](const EncodedRun& run) -> Status {
+        if (is_erased_run(run.header) != is_erased) {
+          return {};
+        }
+        const char* next = run.entries.data();
+        return for_each_entry(schema, run, all, [&](const EncodedEntry& entry) -> Status {
+          const char* const end = is_erased ? entry.key.data() + entry.key.size()
+                                            : entry.value.data() + entry.value.size();
+          const std::string_view bytes(next, static_cast<std::size_t>(end - next));
+          next = end;
+          if (index_of_.of(entry.hash) >= index_of_.count()) {
+            return {};
+          }
+          if (is_erased) {
+            entries.erase(run.header.ns, entry.key);
+          } else {
+            entries.put(run.header.ns, entry.key, bytes);
+          }
+          return {};
+        });
+      }));
+    }
+  }
+  for (Carried::Run& run : entries.take()) {
+    carried_.at(id).runs.push_back(std::move(run));
+  }
+  return {};
 }
 
 Result<std::vector<std::string>> StateRestore::finish() {
-  std::vector<std::string> names;
-  for (const StateFileReader& reader : files_) {
-    const auto& states = reader.index().states;
-    for (std::uint32_t i = 0; i < states.size(); ++i) {
-      if (!loaded_.contains({states[i].schema.kind, states[i].schema.name})) {
-        WEIR_TRY(carry_file(reader, i));
+  for (const Chain& chain : chains_) {
+    std::set<Id> left;
+    for (const StateFileReader& reader : chain.files) {
+      for (const StateFileIndex::State& state : reader.index().states) {
+        if (const Id id{state.schema.kind, state.schema.name}; !loaded_.contains(id)) {
+          left.insert(id);
+        }
       }
     }
+    for (const Id& id : left) {
+      WEIR_TRY(carry(chain, id));
+    }
   }
-  files_.clear();
+  chains_.clear();
+  std::vector<std::string> names;
   for (const auto& [id, carried] : carried_) {
     names.push_back(id.second);
   }

@@ -40,24 +40,36 @@ class StateRestore {
     };
     StateSchema schema;
     std::vector<Run> runs;
+    std::uint64_t entry_count() const;
   };
   using Id = std::pair<StateKind, std::string>;
   const std::map<Id, Carried>& carried() const { return carried_; }
 
  private:
   Status check_schema(const StateSchema& present, const StateSchema& stored) const;
-  Status load_file(const StateFileReader& reader, std::uint32_t state, HeapTable& table);
+  /// Files of one old subtask: a base, then deltas.
+  struct Chain {
+    KeyGroupRange key_groups;
+    std::vector<StateFileReader> files;
+  };
+  Status add_file(StateFileReader reader, std::vector<Chain>& chains) const;
+  /// The entries that the chain makes, by its last file that names the state.
+  static std::uint64_t live_entries(const Chain& chain, const Id& id);
+  Status load_chain(const Chain& chain, const Id& id, HeapTable& table);
+  Status load_file(const Chain& chain, const StateFileReader& reader, std::uint32_t state,
+                   HeapTable& table);
   std::uint64_t stored_entries(const HeapTable& table) const;
   Status make_room(const EncodedRun& run, HeapTable& table);
-  Status load_run(const EncodedRun& run, HeapTable& table);
-  Status carry_file(const StateFileReader& reader, std::uint32_t state);
+  Status load_run(const EncodedRun& run, bool may_replace, HeapTable& table);
+  Status carry(const Chain& chain, const Id& id);
+  class CarriedEntries;
 
   const std::string owner_;
   const int max_parallelism_;
   const HeapTable* sized_ = nullptr;  ///< has room for what the files hold of it
   const KeyGroupRange key_groups_;
   const KeyGroupIndex index_of_;
-  std::vector<StateFileReader> files_;
+  std::vector<Chain> chains_;
   std::set<Id> loaded_;
   std::map<Id, Carried> carried_;
 };

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,9 +80,10 @@ struct PendingSnapshot {
 };
 
 /// Takes a whole snapshot at once.
-inline RestoreFile take_snapshot(HeapBackend& backend, FileSystem& files, const std::string& path) {
+inline RestoreFile take_snapshot(HeapBackend& backend, FileSystem& files, const std::string& path,
+                                 CheckpointId checkpoint = 0, CheckpointId since = 0) {
   PendingSnapshot pending(files, path);
-  backend.start_snapshot(pending.sink);
+  backend.start_snapshot(pending.sink, checkpoint, since);
   while (backend.copy_slice() != HeapBackend::CopyProgress::kDone) {
     pending.executor.run_all();
   }
@@ -93,6 +96,26 @@ inline RestoreFile take_snapshot(HeapBackend& backend, FileSystem& files, const 
 template <class K, class V>
 StateTableDescriptor describe(const std::string& name) {
   return {name, &type_ops<K>(), &type_ops<V>(), nullptr};
+}
+
+template <class K, class V>
+void put(StateTable& table, StateNamespace ns, const K& key, const V& value) {
+  *static_cast<V*>(table.find_or_create(ns, &key, key_hash(key))) = value;
+}
+
+inline std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::stringstream bytes;
+  bytes << in.rdbuf();
+  return bytes.str();
+}
+
+/// Writes `bytes` and describes them as a manifest that trusts them would.
+inline RestoreFile write_file(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+  auto summary = summarize_file(local_file_system(), path);
+  EXPECT_TRUE(summary.ok());
+  return {path, summary.value()};
 }
 
 template <class T>

@@ -1,5 +1,6 @@
 // Pipelines of random shapes under random kills: with a rescale at every fifth start, unaligned
-// checkpoints at about half of the starts, and every pipeline judged by the same oracle.
+// checkpoints at about half of the starts, incremental ones at two thirds of them, and every
+// pipeline judged by the same oracle.
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -13,7 +14,9 @@
 namespace crash {
 namespace {
 
-constexpr std::uint32_t kKeys = 64;
+constexpr std::uint32_t kFewKeys = 64;
+/// So many that a checkpoint finds most of them unchanged.
+constexpr std::uint32_t kManyKeys = 20'000;
 constexpr int kKillsPerShape = 10;
 
 void choose_checkpoints(JobSettings& settings, std::uint64_t chance) {
@@ -25,7 +28,12 @@ void choose_checkpoints(JobSettings& settings, std::uint64_t chance) {
       settings.definitions.emplace_back("execution.checkpointing.aligned-checkpoint-timeout=20 ms");
     }
   }
+  if (chance % 3 != 1) {
+    settings.definitions.emplace_back("execution.checkpointing.incremental=true");
+  }
 }
+
+std::uint32_t keys_of(std::uint64_t shape) { return shape % 2 == 0 ? kFewKeys : kManyKeys; }
 
 /// Kills one pipeline kKillsPerShape times; adds what is wrong with its output to `faults`.
 void run_shape(std::uint64_t shape, Faults& faults, int& kills) {
@@ -35,13 +43,13 @@ void run_shape(std::uint64_t shape, Faults& faults, int& kills) {
   settings.pipeline = "random";
   settings.seed = shape;
   settings.shape = shape;
-  settings.keys = kKeys;
+  settings.keys = keys_of(shape);
   settings.records = records;
   settings.delay_us = 20;
   settings.parallelism = static_cast<int>(shape % 4 + 1);
   settings.output = workspace.path("output");
   settings.checkpoints = workspace.path("checkpoints");
-  Oracle oracle(settings.seed, kKeys, records);
+  Oracle oracle(settings.seed, settings.keys, records);
   CommittedFiles reader(settings.output, [&oracle](std::string_view line) {
     if (const auto total = parse_total(line)) {
       oracle.add(*total);

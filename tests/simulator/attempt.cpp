@@ -156,6 +156,7 @@ Status Attempt::start() {
   WEIR_TRY(restore_tasks());
   if (restored_.has_value()) {
     files_.adopt(*restored_);
+    built_upon_.on_complete(*restored_);
     restored_committables_ = checkpoint::restored_committables(*restored_);
   }
   std::vector<std::string> uids;
@@ -239,6 +240,7 @@ Status Attempt::restore_keyed(const checkpoint::OperatorSnapshot& snapshot, cons
                                                   vertex.parallelism));
   for (int subtask = 0; subtask < vertex.parallelism; ++subtask) {
     Task& task = *tasks_[static_cast<std::size_t>(vertex.first_task + subtask)];
+    std::vector<checkpoint::StateHandle> chain;
     for (const auto& item : checkpoint::keyed_files_for(snapshot, subtask, vertex.parallelism)) {
       const checkpoint::FileReference& file = item.handle.file;
       const auto bytes = store_.files().read(store_.path_of(file.path));
@@ -258,8 +260,9 @@ Status Attempt::restore_keyed(const checkpoint::OperatorSnapshot& snapshot, cons
       }
       checkpoint::StateHandle handle = item.handle;
       handle.key_groups = item.key_groups;
-      task.restore_handle(handle);
+      chain.push_back(std::move(handle));
     }
+    task.restore_chain(restored_->checkpoint, std::move(chain));
   }
   return {};
 }

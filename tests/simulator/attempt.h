@@ -12,6 +12,7 @@
 #include "checkpoint/commit_ledger.h"
 #include "checkpoint/coordinator.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/state_chain.h"
 #include "checkpoint/store.h"
 #include "simulator/task.h"
 
@@ -128,6 +129,7 @@ class Attempt {
   std::vector<Channel> channels_;
   std::vector<std::unique_ptr<Task>> tasks_;
   std::map<CheckpointId, Collecting> collecting_;
+  checkpoint::FilesBuiltUpon built_upon_;
   std::vector<std::string> released_;
   std::set<std::uint64_t> requests_;  ///< not answered yet
   bool is_stop_requested_ = false;

@@ -57,6 +57,7 @@ void Attempt::act(const checkpoint::Trigger& trigger) {
                trigger.is_terminal ? 1 : 0);
   collecting_[trigger.checkpoint].trigger = trigger;
   files_.on_triggered(trigger.checkpoint);
+  built_upon_.on_triggered(trigger.checkpoint, trigger.builds_on);
   on_store([this, trigger] {
     const Status begun = store_.begin_checkpoint(trigger.checkpoint);
     if (!collecting_.contains(trigger.checkpoint)) {
@@ -238,7 +239,9 @@ void Attempt::on_published(CheckpointId checkpoint, const Status& status) {
         done != collecting_.end() &&
         done->second.manifest->kind == checkpoint::SnapshotKind::kCheckpoint) {
       last_published_ = checkpoint;
+      built_upon_.on_complete(*done->second.manifest);
     }
+    built_upon_.on_over(checkpoint);
     act_on(coordinator_.on_published(checkpoint, {}, now_ms()));
     collecting_.erase(checkpoint);
   } else if (status.error().code == ErrorCode::kFenced ||
@@ -262,6 +265,7 @@ void Attempt::act(const checkpoint::NotifyComplete& complete) {
 void Attempt::act(const checkpoint::NotifyAborted& aborted) {
   world_.trace("abort", aborted.checkpoint, static_cast<std::int64_t>(aborted.reason));
   world_.on_aborted(aborted.checkpoint, number_);
+  built_upon_.on_over(aborted.checkpoint);
   for (const auto& task : tasks_) {
     // Best effort, except that a source has to learn that the stop did not happen.
     if (aborted.is_terminal || !world_.strikes(world_.faults().lost_messages, 4)) {
@@ -290,7 +294,7 @@ void Attempt::collect() {
 }
 
 std::vector<std::string> Attempt::files_in_use() const {
-  std::vector<std::string> files;
+  std::vector<std::string> files = built_upon_.files();
   for (const auto& [checkpoint, from] : collecting_) {
     if (from.trigger.kind == checkpoint::SnapshotKind::kSavepoint && from.manifest.has_value()) {
       for (const checkpoint::FileReference& file : checkpoint::files_of(*from.manifest)) {

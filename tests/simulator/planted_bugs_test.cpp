@@ -35,6 +35,7 @@ const PlantedBug kBugs[] = {
     {"E6", "a paused attempt may still publish a number it had begun"},
     {"E12", "an old attempt does not notice that it no longer leads"},
     {"F1", "shared files of checkpoints that are not retained are deleted"},
+    {"F1_base", "files upon which a checkpoint under way builds are deleted with their checkpoint"},
     {"F4", "two tasks choose the same name for their files"},
     {"F5", "a savepoint counts as a checkpoint"},
     {"F6", "garbage: files are removed before the manifests that name them"},

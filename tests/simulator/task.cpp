@@ -12,8 +12,6 @@
 namespace weir::simulator {
 namespace {
 
-constexpr std::size_t kChainFilesMax = 8;
-
 std::uint64_t hash_of(const Record& record) {
   return (static_cast<std::uint64_t>(record.key) << 32) |
          static_cast<std::uint32_t>(record.sequence);
@@ -132,12 +130,7 @@ void Task::handle(std::size_t input, const Element& element) {
       process(element.record);
       break;
     case Element::Kind::kBarrier:
-      if (element.is_terminal) {
-        terminal_.insert(element.checkpoint);
-      }
-      if (element.can_overtake) {
-        overtaking_.insert(element.checkpoint);
-      }
+      barriers_.emplace(element.checkpoint, element);
       act_on(aligner_->on_barrier(input, element.checkpoint));
       break;
     case Element::Kind::kCancel:
@@ -196,10 +189,7 @@ void Task::act_on(const checkpoint::AlignerVerdict& verdict) {
   }
   for (const CheckpointId checkpoint : verdict.aligned) {
     report_received(capture(checkpoint), received_);
-    broadcast({.kind = Element::Kind::kBarrier,
-               .is_terminal = terminal_.contains(checkpoint),
-               .can_overtake = overtaking_.contains(checkpoint),
-               .checkpoint = checkpoint});
+    broadcast(barriers_.at(checkpoint));
   }
   if (verdict.has_blocking_changed) {
     attempt_.wake(id_);
@@ -214,13 +204,16 @@ void Task::on_trigger(const checkpoint::Trigger& trigger) {
   if (trigger.is_terminal) {
     halted_by_ = trigger.checkpoint;
   }
-  capture(trigger.checkpoint);
   const bool can_overtake = attempt_.world().schedule().is_unaligned && !trigger.is_terminal &&
                             trigger.kind == checkpoint::SnapshotKind::kCheckpoint;
-  broadcast({.kind = Element::Kind::kBarrier,
-             .is_terminal = trigger.is_terminal,
-             .can_overtake = can_overtake,
-             .checkpoint = trigger.checkpoint});
+  const Element barrier{.kind = Element::Kind::kBarrier,
+                        .is_terminal = trigger.is_terminal,
+                        .can_overtake = can_overtake,
+                        .checkpoint = trigger.checkpoint,
+                        .builds_on = trigger.builds_on};
+  barriers_.emplace(trigger.checkpoint, barrier);
+  capture(trigger.checkpoint);
+  broadcast(barrier);
 }
 
 void Task::on_aborted(CheckpointId checkpoint, bool is_terminal) {
@@ -271,7 +264,7 @@ void Task::take_announcements() {
         continue;
       }
       announced_[input] = element.checkpoint;
-      overtaking_.insert(element.checkpoint);
+      barriers_.emplace(element.checkpoint, element);
       act_on(aligner_->on_announcement(input, element.checkpoint));
       if (log_.has_value() && log_->checkpoint == element.checkpoint &&
           aligner_->is_logging(input)) {
@@ -289,7 +282,7 @@ void Task::overtake(CheckpointId checkpoint) {
   attempt_.world().trace("overtake", checkpoint, id_);
   const checkpoint::AlignerVerdict verdict = aligner_->overtake(checkpoint);
   capture(checkpoint).is_log_open = true;
-  broadcast({.kind = Element::Kind::kBarrier, .can_overtake = true, .checkpoint = checkpoint});
+  broadcast(barriers_.at(checkpoint));
   Log log{checkpoint, {}, 0, received_};
   if (!planted_bug("G9")) {
     log.channels.assign(recovered_.begin(), recovered_.end());
@@ -380,13 +373,29 @@ Task::Captured& Task::capture(CheckpointId checkpoint) {
                                    {"counts", Redistribution::kSplit, std::move(counts)}};
   } else if (vertex.role == Role::kKeyed) {
     captured.state = state_;
-    captured.dirty = std::exchange(dirty_, {});
+    capture_dirty(captured);
   } else if (vertex.role == Role::kSink) {
     end_epoch(captured);
   }
   captured_.push_back(std::move(captured));
   attempt_.schedule_write(id_, attempt_.world().chance().between(0, 12));
   return captured_.back();
+}
+
+/// What has changed since the checkpoint that this one builds on.
+void Task::capture_dirty(Captured& captured) {
+  const CheckpointId builds_on =
+      attempt_.world().schedule().is_incremental ? barriers_.at(captured.checkpoint).builds_on : 0;
+  dirty_until_[captured.checkpoint] = std::exchange(dirty_, {});
+  if (builds_on == 0) {
+    return;
+  }
+  chain_.forget_before(builds_on);
+  captured.base = chain_.base_for(builds_on);
+  for (auto at = dirty_until_.upper_bound(builds_on); at != dirty_until_.end(); ++at) {
+    captured.dirty.insert(at->second.begin(), at->second.end());
+  }
+  dirty_until_.erase(dirty_until_.begin(), dirty_until_.upper_bound(builds_on));
 }
 
 void Task::end_epoch(Captured& captured) {
@@ -442,16 +451,14 @@ std::optional<TaskSnapshot> Task::write_snapshot() {
 
 bool Task::write_state(Captured& captured) {
   const bool is_incremental = attempt_.world().schedule().is_incremental;
-  carried_.insert(captured.dirty.begin(), captured.dirty.end());
-  const bool is_full = !is_incremental || chain_.empty() || chain_.size() >= kChainFilesMax;
+  const bool is_full = captured.base.checkpoint == 0;
   std::vector<std::pair<int, int>> pairs;
   for (const auto& [key, next] : captured.state) {
-    if (is_full || carried_.contains(key)) {
+    if (is_full || captured.dirty.contains(key)) {
       pairs.emplace_back(key, next);
     }
   }
-  std::vector<checkpoint::StateHandle> chain =
-      is_full ? std::vector<checkpoint::StateHandle>() : chain_;
+  std::vector<checkpoint::StateHandle> chain = std::move(captured.base.files);
   if (!pairs.empty()) {
     checkpoint::CheckpointStore& store = attempt_.store();
     const std::string name = store.new_file_name(
@@ -471,9 +478,8 @@ bool Task::write_state(Captured& captured) {
                                            vertex.parallelism),
                      ""});
   }
-  carried_.clear();
-  chain_ = std::move(chain);
-  captured.report.state.files = chain_;
+  chain_.add(captured.checkpoint, chain);
+  captured.report.state.files = std::move(chain);
   return true;
 }
 

@@ -13,6 +13,7 @@
 #include "checkpoint/coordinator_action.h"
 #include "checkpoint/edge_balance.h"
 #include "checkpoint/manifest.h"
+#include "checkpoint/state_chain.h"
 #include "simulator/broker.h"
 #include "weir/key_group.h"
 
@@ -30,6 +31,7 @@ struct Element {
   bool can_overtake = false;  ///< a barrier
   Record record;
   CheckpointId checkpoint = 0;
+  CheckpointId builds_on = 0;  ///< a barrier
 };
 
 struct Channel {
@@ -97,7 +99,9 @@ class Task {
   Task(Attempt& attempt, int id, int vertex, int subtask, std::size_t input_count);
 
   void restore_split(Split split) { splits_.push_back(split); }
-  void restore_handle(const checkpoint::StateHandle& handle) { chain_.push_back(handle); }
+  void restore_chain(CheckpointId checkpoint, std::vector<checkpoint::StateHandle> files) {
+    chain_.begin(checkpoint, std::move(files));
+  }
   void restore_value(int key, int next) { state_[key] = next; }
   void restore_count(std::int64_t count) { restored_counts_.push_back(count); }
   void restore_under_way(UnderWay channel) { recovered_.push_back(std::move(channel)); }
@@ -125,7 +129,8 @@ class Task {
     CheckpointId checkpoint = 0;
     TaskSnapshot report;
     std::map<int, int> state;
-    std::set<int> dirty;
+    checkpoint::StateChain::Base base;
+    std::set<int> dirty;  ///< since the base
     std::vector<Epoch> epochs;
     bool is_log_open = false;
     std::vector<UnderWay> under_way;
@@ -154,6 +159,7 @@ class Task {
   Captured* captured_of(CheckpointId checkpoint);
   void report_received(Captured& captured, const std::map<int, checkpoint::EdgeSum>& received);
   Captured& capture(CheckpointId checkpoint);
+  void capture_dirty(Captured& captured);
   void end_epoch(Captured& captured);
   bool write_state(Captured& captured);
   bool write_logs(Captured& captured);
@@ -165,9 +171,8 @@ class Task {
   const int subtask_;
   std::optional<checkpoint::BarrierAligner> aligner_;
   bool can_overtake_ = false;
-  std::set<CheckpointId> terminal_;      ///< barriers seen that are terminal
-  std::set<CheckpointId> overtaking_;    ///< barriers seen that may overtake
-  std::vector<CheckpointId> announced_;  ///< per input, the latest
+  std::map<CheckpointId, Element> barriers_;  ///< seen
+  std::vector<CheckpointId> announced_;       ///< per input, the latest
   std::optional<Log> log_;
   std::deque<UnderWay> recovered_;  ///< replayed before the inputs are read
   std::size_t ends_seen_ = 0;
@@ -178,8 +183,8 @@ class Task {
   std::vector<Split> splits_;
   std::map<int, int> state_;  ///< keyed: the next sequence of each key
   std::set<int> dirty_;
-  std::set<int> carried_;  ///< dirty in snapshots that could not be written
-  std::vector<checkpoint::StateHandle> chain_;
+  std::map<CheckpointId, std::set<int>> dirty_until_;  ///< what was dirty at earlier barriers
+  checkpoint::StateChain chain_;
   std::int64_t count_ = 0;  ///< map: records seen
   std::vector<std::int64_t> restored_counts_;
   std::optional<Epoch> epoch_;
