@@ -1,12 +1,13 @@
 // How long checkpoints and restores take. Prints one line of JSON.
-//   bench_checkpoint_times --graph backpressure|small|state --checkpoints N [--keys N]
-//       [-D key=value ...]
+//   bench_checkpoint_times --graph backpressure|small|state|dirty --checkpoints N [--keys N]
+//       [--rate N] [-D key=value ...]
 //
 // backpressure: the graph of Flink's CheckpointingTimeBenchmark: source, map and sink, four
 //   subtasks each, rebalanced; records of 1 KB; the sink is busy for 200 microseconds per record.
 // state: `keys` keys with 16 bytes of state; the checkpoints counted begin when all keys are there.
-// A
-//   second run in the same checkpoint directory restores, and ends with the first result.
+//   A second run in the same checkpoint directory restores, and ends with the first result.
+// dirty: the same, but when all keys are there, one in a hundred of them is written again and
+//   again, others every `rate` events.
 // small: 20,000 keys with a running count each, 100,000 events a second.
 
 #include <array>
@@ -128,10 +129,28 @@ class PairPerKey : public KeyedProcessFunction<std::uint64_t, Event, Counted> {
   ValueState<Pair> pair_;
 };
 
-void build_state(Environment& environment, std::uint64_t keys,
+/// The number of the key that event `index` writes.
+using KeyOf = std::function<std::uint64_t(std::uint64_t index)>;
+
+KeyOf all_in_turn(std::uint64_t keys) {
+  return [keys](std::uint64_t index) { return index % keys; };
+}
+
+KeyOf one_percent(std::uint64_t keys, std::uint64_t rate) {
+  return [keys, rate](std::uint64_t index) -> std::uint64_t {
+    if (index < keys) {
+      return index;
+    }
+    const std::uint64_t hot = keys / 100;
+    const std::uint64_t turn = (index - keys) / rate;
+    return (turn * hot + index * 0x9E3779B97F4A7C15ULL % hot) % keys;
+  };
+}
+
+void build_state(Environment& environment, const KeyOf& key_of,
                  std::function<void()> on_first_result) {
-  auto source = generator::Source<Event>::from([keys](std::uint64_t index) {
-                  return Event{(index % keys) * 0x9E3779B97F4A7C15ULL};
+  auto source = generator::Source<Event>::from([key_of](std::uint64_t index) {
+                  return Event{key_of(index) * 0x9E3779B97F4A7C15ULL};
                 })
                     .with_splits(2)
                     .build();
@@ -176,12 +195,15 @@ int run(int argc, char** argv) {
   const auto wanted = static_cast<std::int64_t>(arguments.number("checkpoints"));
   Environment environment(configuration.value());
   const std::string graph = arguments.text("graph");
-  const std::uint64_t keys = graph == "state" ? arguments.number("keys") : 0;
+  const bool has_keys = graph == "state" || graph == "dirty";
+  const std::uint64_t keys = has_keys ? arguments.number("keys") : 0;
   std::atomic<std::int64_t> first_result_ns{0};
   if (graph == "backpressure") {
     build_backpressure(environment);
-  } else if (graph == "state") {
-    build_state(environment, keys, [&first_result_ns] {
+  } else if (has_keys) {
+    const KeyOf key_of =
+        graph == "state" ? all_in_turn(keys) : one_percent(keys, arguments.number("rate"));
+    build_state(environment, key_of, [&first_result_ns] {
       first_result_ns = std::chrono::steady_clock::now().time_since_epoch().count();
     });
   } else {

@@ -283,10 +283,25 @@ def checkpoint_times(bench):
             stall = percentile(column(result, "alignment_us"), 0.99)
             bench.add("C2: alignment without back-pressure", f"p99 {stall:.0f} us", "<= 300 us",
                       stall <= 300)
+    dirty_times(bench, run, column, interval)
     for label, keys in (("10 MB", 300_000), ("100 MB", 3_000_000), ("1 GB", 30_000_000)):
         if bench.quick and keys > 3_000_000:
             continue
         state_times(bench, run, column, interval, label, keys)
+
+
+def dirty_times(bench, run, column, interval):
+    """Incremental checkpoints of a large state of which little changes."""
+    keys, label = (3_000_000, "100 MB") if bench.quick else (36_000_000, "1 GB")
+    count = 20 if bench.quick else 100
+    result = run(f"dirty {label}", "dirty", count, [
+        interval + "1s", "execution.checkpointing.min-pause=0 ms",
+        "execution.checkpointing.incremental=true"], ["--keys", keys, "--rate", 4_000_000])
+    times, sizes = column(result, "duration_ms"), column(result, "size_bytes")
+    p99 = percentile(times, 0.99)
+    bench.add(f"C7: incremental checkpoint, {label} of state, 1 % changed",
+              f"p50 {statistics.median(times):.0f} ms, p99 {p99:.0f} ms, max {max(times)} ms, "
+              f"p50 {statistics.median(sizes) / 1e6:.1f} MB", "p99 <= 50 ms", p99 <= 50)
 
 
 def state_times(bench, run, column, interval, label, keys):

@@ -31,7 +31,8 @@ struct JobStatus {
   std::int64_t checkpoints_failed = 0;
   CheckpointId last_checkpoint = 0;
   std::int64_t last_checkpoint_duration_ms = 0;
-  std::uint64_t last_checkpoint_size_bytes = 0;
+  std::uint64_t last_checkpoint_size_bytes = 0;       ///< of the files that it wrote
+  std::uint64_t last_checkpoint_full_size_bytes = 0;  ///< and of those it shares with earlier ones
   /// Each the longest of any subtask: from the trigger to the first sign of the barrier; from there
   /// until the inputs were aligned; then the subtask did nothing else until it went on.
   std::int64_t last_checkpoint_start_delay_us = 0;

@@ -173,6 +173,7 @@ std::string encode_answer(const std::string& id, const JobReport& report) {
   json["last_checkpoint"] = status.last_checkpoint;
   json["last_checkpoint_duration_ms"] = status.last_checkpoint_duration_ms;
   json["last_checkpoint_size_bytes"] = status.last_checkpoint_size_bytes;
+  json["last_checkpoint_full_size_bytes"] = status.last_checkpoint_full_size_bytes;
   json["restored_checkpoint"] = status.restored_checkpoint;
   json["pending_committables"] = status.pending_committables;
   return dump(json);

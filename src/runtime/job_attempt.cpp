@@ -392,7 +392,8 @@ void JobAttempt::describe(JobStatus& status) const {
     status.last_checkpoint = statistics.last_completed_checkpoint_id;
     status.last_checkpoint_duration_ms = statistics.last_checkpoint_duration_ms;
     status.last_checkpoint_age_ms = checkpoints_->age_ms();
-    status.last_checkpoint_size_bytes = statistics.last_checkpoint_full_size_bytes;
+    status.last_checkpoint_size_bytes = statistics.last_checkpoint_size_bytes;
+    status.last_checkpoint_full_size_bytes = statistics.last_checkpoint_full_size_bytes;
     const CheckpointTimings& timings = checkpoints_->last_timings();
     status.last_checkpoint_start_delay_us = timings.start_delay_ns / 1'000;
     status.last_checkpoint_alignment_us = timings.alignment_ns / 1'000;
