@@ -282,8 +282,7 @@ CoordinatorActions CheckpointCoordinator::set_backlog(bool is_backlog, Timestamp
   return finish(now_ms, {});
 }
 
-CoordinatorActions CheckpointCoordinator::set_periodic_paused(bool is_paused,
-                                                              TimestampMs now_ms) {
+CoordinatorActions CheckpointCoordinator::set_periodic_paused(bool is_paused, TimestampMs now_ms) {
   const bool was_on = is_periodic_on();
   is_periodic_paused_ = is_paused;
   on_period_changed(was_on, now_ms);

@@ -228,8 +228,7 @@ TEST(Coordinator, ASuccessClearsTheCountOfFailures) {
 TEST(Coordinator, AFailedSavepointDoesNotCountUnlessATaskCouldNotWriteIt) {
   Job job(options());
   EXPECT_EQ(lines(job->request_savepoint(1, 10)), Lines{"trigger 1 savepoint"});
-  EXPECT_EQ(job.decline(1),
-            (Lines{"abort 1 CHECKPOINT_DECLINED", "answer 1 CHECKPOINT_DECLINED"}));
+  EXPECT_EQ(job.decline(1), (Lines{"abort 1 CHECKPOINT_DECLINED", "answer 1 CHECKPOINT_DECLINED"}));
   job->request_savepoint(2, 20);
   EXPECT_EQ(job.decline(2, AbortReason::kCheckpointAsyncException).back(), "fail");
 }

@@ -14,8 +14,7 @@ std::vector<EdgeSnapshot> sum_edges(const std::vector<EdgeReport>& reports) {
   std::vector<EdgeSnapshot> edges;
   edges.reserve(sums.size());
   for (const auto& [name, ends] : sums) {
-    edges.push_back(
-        {name, ends.first.count, ends.first.hash, ends.second.count, ends.second.hash});
+    edges.push_back({name, ends.first.count, ends.first.hash, ends.second.count, ends.second.hash});
   }
   return edges;
 }

@@ -5,9 +5,9 @@ namespace weir::checkpoint {
 bool FailureTracker::on_failure(CheckpointId checkpoint, SnapshotKind kind, AbortReason reason) {
   // A savepoint that fails at the coordinator is its requester's affair; one whose state could not
   // be written by a task tells about the job.
-  const bool counts = counts_as_failure(reason) &&
-                      (kind == SnapshotKind::kCheckpoint ||
-                       reason == AbortReason::kCheckpointAsyncException);
+  const bool counts =
+      counts_as_failure(reason) &&
+      (kind == SnapshotKind::kCheckpoint || reason == AbortReason::kCheckpointAsyncException);
   if (!counts) {
     return false;
   }

@@ -114,9 +114,9 @@ TEST(Garbage, ExclusiveFilesOfCheckpointsThatAreOverGoAtOnce) {
   GarbageFacts given = facts();
   given.files = {{"chk-4", true, 0},
                  {"chk-4/a2-c4-1-x", false, 0},
-                 {"chk-6/a2-c6-1-x", false, 0},        // still under way
-                 {"chk-4/a3-c4-1-x", false, 0},        // of an attempt that is not ours to judge
-                 {"chk-4/someone-elses", false, 0}};   // not made by us
+                 {"chk-6/a2-c6-1-x", false, 0},       // still under way
+                 {"chk-4/a3-c4-1-x", false, 0},       // of an attempt that is not ours to judge
+                 {"chk-4/someone-elses", false, 0}};  // not made by us
   EXPECT_EQ(plan_garbage(given).files, std::vector<std::string>{"chk-4/a2-c4-1-x"});
 }
 

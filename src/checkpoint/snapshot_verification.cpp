@@ -100,13 +100,17 @@ class Verifier {
     return offsets;
   }
 
-  /// A base, then deltas, each of which builds on the file before it.
+  /// Each file builds on the one before it; together they hold every key group.
   void check_chain(const SubtaskSnapshot& subtask) {
     CheckpointId last = 0;
+    std::vector<KeyGroupRange> whole;
     for (const StateHandle& handle : subtask.files) {
       const auto link = links_.find(handle.file.path);
       if (link == links_.end()) {
         return;  // not a state file, or its own fault is enough
+      }
+      if (whole.empty()) {
+        last = link->second.since;  // Files that nothing is needed of any more were left out.
       }
       if (link->second.since != last) {
         result_.faults.push_back({path_of(handle.file), std::nullopt,
@@ -116,6 +120,14 @@ class Verifier {
         return;
       }
       last = link->second.checkpoint;
+      whole.push_back(link->second.whole);
+    }
+    if (!whole.empty() && !state::are_whole(whole, subtask.files.front().key_groups)) {
+      const StateHandle& first = subtask.files.front();
+      result_.faults.push_back({path_of(first.file), std::nullopt,
+                                "builds on checkpoint " +
+                                    std::to_string(links_.at(first.file.path).since) +
+                                    ", whose file the manifest does not name"});
     }
   }
 
@@ -193,7 +205,7 @@ class Verifier {
     }
     const state::StateFileIndex& index = survey.value().index;
     result_.entries += index.entries;
-    links_[file.path] = {index.checkpoint, index.since};
+    links_[file.path] = {index.checkpoint, index.since, index.whole};
     if (index.max_parallelism != claim.op->max_parallelism) {
       result_.faults.push_back({path, std::nullopt,
                                 "was written with max parallelism " +
@@ -216,6 +228,7 @@ class Verifier {
   struct Link {
     CheckpointId checkpoint;
     CheckpointId since;
+    KeyGroupRange whole;
   };
   std::map<std::string, Link> links_;  ///< of whole state files, by path
 };

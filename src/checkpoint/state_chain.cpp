@@ -1,15 +1,87 @@
 #include "checkpoint/state_chain.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "base/planted_bug.h"
+#include "checkpoint/garbage.h"
+#include "weir/codec.h"
 
 namespace weir::checkpoint {
 
-void StateChain::begin(CheckpointId restored, std::vector<StateHandle> files) {
-  files_[restored] = std::move(files);
+namespace {
+
+/// One file of a chain, and how much of it is up to date.
+struct Link {
+  ChainLink link;
+  std::uint64_t length_bytes = 0;
+  int groups_current = 0;  ///< of the whole ones, those that no later file is whole in
+
+  /// Bytes that hold what changed, in key groups that the file is not whole in.
+  std::uint64_t delta_bytes() const {
+    return length_bytes - std::min(length_bytes, link.whole_bytes);
+  }
+};
+
+std::vector<Link> links_of(const std::vector<StateHandle>& files) {
+  std::vector<Link> links;
+  for (const StateHandle& handle : files) {
+    links.push_back({ChainLink::of(handle, links.empty()), handle.file.length_bytes, 0});
+  }
+  const KeyGroupRange all = files.front().key_groups;
+  for (int group = all.first; group <= all.last; ++group) {
+    const auto last = std::find_if(links.rbegin(), links.rend(), [&](const Link& link) {
+      return link.link.whole.contains(group);
+    });
+    if (last != links.rend()) {
+      ++last->groups_current;
+    }
+  }
+  return links;
+}
+
+}  // namespace
+
+std::string ChainLink::encode() const {
+  std::string bytes;
+  Encoder out(bytes);
+  out.varint(static_cast<std::uint64_t>(whole.size() == 0 ? 0 : whole.first));
+  out.varint(static_cast<std::uint64_t>(whole.size()));
+  out.varint(whole_bytes);
+  return bytes;
+}
+
+ChainLink ChainLink::of(const StateHandle& handle, bool is_first) {
+  ChainLink link;
+  if (handle.meta.empty()) {
+    if (is_first) {
+      link = {handle.key_groups, handle.file.length_bytes};
+    }
+    return link;
+  }
+  Decoder in(handle.meta);
+  const std::uint64_t first = in.varint();
+  const std::uint64_t size = in.varint();
+  const std::uint64_t whole_bytes = in.varint();
+  const auto is_within = [&](std::uint64_t group) {
+    return group <= static_cast<std::uint64_t>(kUpperBoundMaxParallelism) &&
+           handle.key_groups.contains(static_cast<int>(group));
+  };
+  if (in.exhausted() && size != 0 && is_within(first) && is_within(first + size - 1)) {
+    link = {{static_cast<int>(first), static_cast<int>(first + size - 1)}, whole_bytes};
+  }
+  return link;
+}
+
+bool StateChain::begin(CheckpointId restored, std::vector<StateHandle> files, KeyGroupRange own) {
+  const bool may_go_on =
+      !files.empty() && std::all_of(files.begin(), files.end(), [&](const StateHandle& handle) {
+        return is_shared_path(handle.file.path) && handle.key_groups == own;
+      });
+  if (may_go_on) {
+    files_[restored] = std::move(files);
+  }
+  return may_go_on;
 }
 
 StateChain::Base StateChain::base_for(CheckpointId builds_on) const {
@@ -18,14 +90,43 @@ StateChain::Base StateChain::base_for(CheckpointId builds_on) const {
     return {};
   }
   const std::vector<StateHandle>& files = found->second;
-  const std::uint64_t base_bytes = files.front().file.length_bytes;
-  const std::uint64_t delta_bytes = std::accumulate(
-      files.begin() + 1, files.end(), std::uint64_t{0},
-      [](std::uint64_t sum, const StateHandle& handle) { return sum + handle.file.length_bytes; });
-  if (files.size() >= kFilesMax || 2 * delta_bytes >= base_bytes) {
+  const std::vector<Link> links = links_of(files);
+  const KeyGroupRange all = files.front().key_groups;
+  double state_bytes = 0;
+  for (const Link& link : links) {
+    if (link.groups_current != 0) {
+      state_bytes +=
+          static_cast<double>(link.link.whole_bytes) * link.groups_current / link.link.whole.size();
+    }
+  }
+  // How many key groups should have been renewed since the first file, and how many were.
+  double due = 0;
+  double renewed = 0;
+  int next = all.first;
+  for (auto link = links.begin() + 1; link != links.end(); ++link) {
+    const double share = static_cast<double>(link->delta_bytes()) / std::max(state_bytes / 2, 1.0);
+    due += all.size() * std::max(share, 1.0 / kFilesMax);
+    renewed += link->link.whole.size();
+    next = link->link.whole.size() == 0 ? next : link->link.whole.last + 1;
+  }
+  const int count = static_cast<int>(std::clamp<double>(due - renewed, 0, all.size()));
+  if (count == all.size()) {
     return {};
   }
-  return {builds_on, files};
+  next = next > all.last ? all.first : next;
+  return {builds_on, files, {next, std::min(next + count - 1, all.last)}};
+}
+
+std::vector<StateHandle> StateChain::extended(std::vector<StateHandle> base, StateHandle own) {
+  base.push_back(std::move(own));
+  const std::vector<Link> links = links_of(base);
+  auto needed = std::find_if(links.begin(), links.end(),
+                             [](const Link& link) { return link.groups_current != 0; });
+  if (planted_bug("F1_cut") && needed != links.end() && needed + 1 != links.end()) {
+    ++needed;
+  }
+  base.erase(base.begin(), base.begin() + (needed - links.begin()));
+  return base;
 }
 
 void StateChain::add(CheckpointId checkpoint, std::vector<StateHandle> files) {

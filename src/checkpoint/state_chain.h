@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -9,8 +10,25 @@
 
 namespace weir::checkpoint {
 
+/// What a file of a chain tells in StateHandle::meta.
+struct ChainLink {
+  /// Of these key groups the file holds every entry. None of the files before it is needed for
+  /// them.
+  KeyGroupRange whole;
+  std::uint64_t whole_bytes = 0;  ///< of those entries, about
+
+  std::string encode() const;
+  /// Of a handle by weir 0.1, which told nothing: whole in a base, which comes first, else nowhere.
+  static ChainLink of(const StateHandle& handle, bool is_first);
+};
+
 /// The files that make the state of one operator in one subtask, at each checkpoint that a later
-/// one may build upon: a base, then deltas. Decides how far the next snapshot reaches back. Pure.
+/// one may build upon: each builds on the one before it. Decides what the next snapshot builds upon
+/// and which key groups it writes whole, so that the chain stays short. Pure.
+///
+/// Every file renews as many key groups, in turn, as keeps what is outdated in the chain below half
+/// of the state: with deltas of a hundredth of the state, one fiftieth of the key groups. What is
+/// written is what a new base now and then would cost, but no checkpoint has to write all of it.
 class StateChain {
  public:
   /// So many files at most; a restore opens all of them.
@@ -19,15 +37,18 @@ class StateChain {
   struct Base {
     CheckpointId checkpoint = 0;  ///< 0: the next file holds everything
     std::vector<StateHandle> files;
+    KeyGroupRange whole;  ///< to be written whole in the next file
   };
 
-  /// The state was restored from these files of this job's own checkpoint and goes on in them.
-  void begin(CheckpointId restored, std::vector<StateHandle> files);
+  /// The state was restored from these files and goes on in them, if it may: they are of this job,
+  /// of the kind that later checkpoints name, and of just the key groups of this subtask.
+  bool begin(CheckpointId restored, std::vector<StateHandle> files, KeyGroupRange own);
   /// What a snapshot builds upon whose barrier names `builds_on` as complete. Nothing, when this
-  /// subtask has no files of it, or when the deltas have half of the base's bytes: then a new base
-  /// costs less than what restores and storage pay for the old one.
+  /// subtask has no files of it, or when all key groups are due.
   Base base_for(CheckpointId builds_on) const;
-  /// A snapshot was stored. `files`: those of its base, and its own.
+  /// The files of a snapshot: those of its base that are still needed, and its own.
+  static std::vector<StateHandle> extended(std::vector<StateHandle> base, StateHandle own);
+  /// A snapshot was stored in these files.
   void add(CheckpointId checkpoint, std::vector<StateHandle> files);
   /// No barrier will name an earlier checkpoint.
   void forget_before(CheckpointId checkpoint);

@@ -31,10 +31,13 @@ TEST(StateChain, ADeltaBuildsOnTheFilesOfTheCheckpointThatTheBarrierNames) {
   EXPECT_THAT(chain.base_for(8).files, ElementsAre(file("base", 1000), file("delta-8", 10)));
 }
 
-TEST(StateChain, GoesOnInRestoredFiles) {
+TEST(StateChain, GoesOnInRestoredFilesOfJustItsKeyGroups) {
   StateChain chain;
-  chain.begin(4, {file("base", 1000), file("delta", 10)});
+  EXPECT_TRUE(chain.begin(4, {file("shared/base", 1000), file("shared/delta", 10)}, {0, 127}));
   EXPECT_EQ(chain.base_for(4).files.size(), 2U);
+  EXPECT_FALSE(StateChain().begin(4, {file("shared/base", 1000)}, {0, 63})) << "rescaled";
+  EXPECT_FALSE(StateChain().begin(4, {file("chk-4/base", 1000)}, {0, 127})) << "not to be shared";
+  EXPECT_FALSE(StateChain().begin(4, {}, {0, 127})) << "there was no state";
 }
 
 TEST(StateChain, ForgetsWhatIsNotBuiltUponAnyMore) {
@@ -46,23 +49,111 @@ TEST(StateChain, ForgetsWhatIsNotBuiltUponAnyMore) {
   EXPECT_EQ(chain.base_for(2).checkpoint, 2);
 }
 
-TEST(StateChain, BeginsANewBaseWhenTheDeltasHaveHalfOfItsBytes) {
-  StateChain chain;
-  chain.add(1, {file("base", 1000), file("d", 200), file("d", 299)});
-  EXPECT_EQ(chain.base_for(1).checkpoint, 1);
-  chain.add(2, {file("base", 1000), file("d", 200), file("d", 300)});
-  EXPECT_EQ(chain.base_for(2).checkpoint, 0);
+StateHandle link(std::uint64_t bytes, KeyGroupRange whole, std::uint64_t whole_bytes) {
+  return {{"", bytes, 1}, "heap", {0, 127}, ChainLink{whole, whole_bytes}.encode()};
 }
 
-TEST(StateChain, BeginsANewBaseWhenThereAreTooManyFiles) {
+TEST(ChainLink, IsReadBack) {
+  const ChainLink some = ChainLink::of(link(100, {3, 17}, 90), false);
+  EXPECT_EQ(some.whole, (KeyGroupRange{3, 17}));
+  EXPECT_EQ(some.whole_bytes, 90U);
+  EXPECT_EQ(ChainLink::of(link(100, {}, 0), true).whole.size(), 0);
+  // Of weir 0.1: the first file is the base.
+  EXPECT_EQ(ChainLink::of(file("base", 1000), true).whole, (KeyGroupRange{0, 127}));
+  EXPECT_EQ(ChainLink::of(file("base", 1000), true).whole_bytes, 1000U);
+  EXPECT_EQ(ChainLink::of(file("delta", 10), false).whole.size(), 0);
+  for (const KeyGroupRange outside : {KeyGroupRange{100, 128}, KeyGroupRange{200, 300}}) {
+    EXPECT_EQ(ChainLink::of(link(100, outside, 90), false).whole.size(), 0);
+  }
+}
+
+/// A job whose state has `state_bytes`, evenly spread, of which each checkpoint finds `delta_bytes`
+/// changed.
+class Steady {
+ public:
+  Steady(int groups, std::uint64_t state_bytes, std::uint64_t delta_bytes)
+      : all_{0, groups - 1}, state_bytes_(state_bytes), delta_bytes_(delta_bytes) {}
+
+  void checkpoint() {
+    const StateChain::Base base = chain_.base_for(last_);
+    const KeyGroupRange whole = base.checkpoint == 0 ? all_ : base.whole;
+    const auto share = static_cast<double>(whole.size()) / all_.size();
+    const auto whole_bytes = static_cast<std::uint64_t>(static_cast<double>(state_bytes_) * share);
+    const auto rest = static_cast<std::uint64_t>(static_cast<double>(delta_bytes_) * (1 - share));
+    files = StateChain::extended(base.files,
+                                 {{"shared/" + std::to_string(++last_), whole_bytes + rest, 1},
+                                  "heap",
+                                  all_,
+                                  ChainLink{whole, whole_bytes}.encode()});
+    chain_.add(last_, files);
+    chain_.forget_before(last_);
+    written = files.back().file.length_bytes;
+    total = 0;
+    for (const StateHandle& handle : files) {
+      total += handle.file.length_bytes;
+    }
+  }
+
+  std::vector<StateHandle> files;
+  std::uint64_t written = 0;  ///< by the last checkpoint
+  std::uint64_t total = 0;    ///< of all files
+
+ private:
+  const KeyGroupRange all_;
+  const std::uint64_t state_bytes_;
+  const std::uint64_t delta_bytes_;
+  StateChain chain_;
+  CheckpointId last_ = 0;
+};
+
+TEST(StateChain, RenewsAFewKeyGroupsWithEveryFile) {
+  Steady job(128, 1'000'000, 10'000);
+  job.checkpoint();
+  EXPECT_EQ(job.written, 1'000'000U);
+  for (int i = 0; i < 60; ++i) {
+    job.checkpoint();
+    EXPECT_LE(job.written, 50'000U) << i;
+  }
+  std::uint64_t sum = 0;
+  for (int i = 0; i < 500; ++i) {
+    job.checkpoint();
+    EXPECT_LE(job.written, 50'000U) << i;
+    EXPECT_LE(job.total, 1'550'000U) << i;
+    EXPECT_LE(job.files.size(), 55U) << i;
+    sum += job.written;
+  }
+  EXPECT_LT(sum / 500, 32'000U) << "twice as many bytes are renewed as there are in deltas";
+}
+
+TEST(StateChain, HasNotTooManyFilesWhateverLittleTheyHold) {
+  for (const int groups : {1, 5, 64, 128}) {
+    Steady job(groups, 1'000'000, 10);
+    for (int i = 0; i < 1000; ++i) {
+      job.checkpoint();
+      EXPECT_LE(job.files.size(), StateChain::kFilesMax + 2) << groups << " key groups";
+    }
+  }
+}
+
+TEST(StateChain, BeginsANewBaseWhenMostOfTheStateHasChanged) {
+  Steady job(128, 1'000'000, 900'000);
+  for (int i = 0; i < 20; ++i) {
+    job.checkpoint();
+    EXPECT_LE(job.files.size(), 2U);
+    EXPECT_LE(job.total, 2'000'000U);
+  }
+}
+
+TEST(StateChain, AStateThatGrowsIsNotWrittenAgainAndAgain) {
   StateChain chain;
-  std::vector<StateHandle> files{file("base", 1 << 20)};
-  files.resize(StateChain::kFilesMax - 1, file("delta", 1));
-  chain.add(1, files);
-  EXPECT_EQ(chain.base_for(1).checkpoint, 1);
-  files.push_back(file("delta", 1));
+  chain.add(1, {link(1000, {0, 127}, 1000)});
+  // A hundred times as much as there was: all of it is due, once.
+  std::vector<StateHandle> files{link(1000, {0, 127}, 1000), link(100'000, {}, 0)};
   chain.add(2, files);
   EXPECT_EQ(chain.base_for(2).checkpoint, 0);
+  chain.add(3, {link(101'000, {0, 127}, 101'000)});
+  EXPECT_EQ(chain.base_for(3).checkpoint, 3);
+  EXPECT_EQ(chain.base_for(3).whole.size(), 0);
 }
 
 Manifest complete(CheckpointId checkpoint, const std::vector<std::string>& paths) {

@@ -16,9 +16,9 @@ auto turn_of(const TriggerRequest& request) {
 }  // namespace
 
 std::optional<TriggerRequest> TriggerQueue::add(const TriggerRequest& request) {
-  const auto at = std::upper_bound(
-      waiting_.begin(), waiting_.end(), request,
-      [](const auto& a, const auto& b) { return turn_of(a) < turn_of(b); });
+  const auto at =
+      std::upper_bound(waiting_.begin(), waiting_.end(), request,
+                       [](const auto& a, const auto& b) { return turn_of(a) < turn_of(b); });
   waiting_.insert(at, request);
   if (waiting_.size() <= kRequestsMax) {
     return std::nullopt;

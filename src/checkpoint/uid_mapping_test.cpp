@@ -19,7 +19,8 @@ Manifest snapshot() {
 TEST(UidMapping, IsReadAndNothingElseIs) {
   EXPECT_EQ(parse_uid_mapping("a=b,c=d").value(), (UidMapping{{"a", "b"}, {"c", "d"}}));
   EXPECT_TRUE(parse_uid_mapping("").value().empty());
-  for (const char* text : {"a", "a=", "=b", "a=b=c", "a=a", "a=b,", "a=b,,c=d", "a=b,a=c", "a=c,b=c"}) {
+  for (const char* text :
+       {"a", "a=", "=b", "a=b=c", "a=a", "a=b,", "a=b,,c=d", "a=b,a=c", "a=c,b=c"}) {
     const auto mapping = parse_uid_mapping(text);
     EXPECT_EQ(mapping.ok(), std::string_view(text) == "a=b,") << text;
   }
@@ -40,7 +41,8 @@ TEST(UidMapping, RenamesOperatorsSourcesAndSinksWithTheirCommittables) {
 
 TEST(UidMapping, NamesMayBeSwapped) {
   Manifest m = snapshot();
-  ASSERT_TRUE(apply_uid_mapping({{"count", "events"}, {"events", "count"}}, {"events", "count"}, m).ok());
+  ASSERT_TRUE(
+      apply_uid_mapping({{"count", "events"}, {"events", "count"}}, {"events", "count"}, m).ok());
   EXPECT_EQ(m.operators[0].uid, "events");
   EXPECT_EQ(m.sources[0].uid, "count");
 }

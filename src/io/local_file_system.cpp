@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <new>
 #include <random>
 #include <system_error>
@@ -96,10 +97,15 @@ Result<Descriptor> open_descriptor(const std::string& path, int flags, std::stri
   return Descriptor(number);
 }
 
-Status write_all(int descriptor, const std::string& path, const char* data, std::size_t size) {
+/// `on_invalid` may change the way of writing when the kernel says EINVAL; true = try again.
+Status write_all(int descriptor, const std::string& path, const char* data, std::size_t size,
+                 const std::function<bool()>& on_invalid) {
   while (size > 0) {
     const std::size_t wanted = std::min(size, kTransferBytesMax);
     const ssize_t written = retry_interrupted([&] { return ::write(descriptor, data, wanted); });
+    if (written < 0 && errno == EINVAL && on_invalid()) {
+      continue;
+    }
     if (written < 0) {
       return system_error("write", path, errno);
     }
@@ -118,9 +124,8 @@ Result<std::size_t> read_all_at(int descriptor, const std::string& path, std::ui
   std::size_t done = 0;
   while (done < size) {
     const std::size_t wanted = std::min(size - done, kTransferBytesMax);
-    const ssize_t count = retry_interrupted([&] {
-      return ::pread(descriptor, out + done, wanted, static_cast<off_t>(offset + done));
-    });
+    const ssize_t count = retry_interrupted(
+        [&] { return ::pread(descriptor, out + done, wanted, static_cast<off_t>(offset + done)); });
     if (count < 0) {
       return system_error("read", path, errno);
     }
@@ -133,7 +138,7 @@ Result<std::size_t> read_all_at(int descriptor, const std::string& path, std::ui
 }
 
 Result<std::uint64_t> size_of(int descriptor, const std::string& path) {
-  struct stat facts {};
+  struct stat facts{};
   if (::fstat(descriptor, &facts) != 0) {
     return system_error("stat", path, errno);
   }
@@ -158,8 +163,9 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-/// Bytes gather in one large page-aligned buffer, so that the medium sees few large writes and a
-/// later change to direct I/O changes only flush().
+/// Bytes gather in one large page-aligned buffer, so that the medium sees few large writes. Full
+/// buffers go around the page cache where the file system allows it: copying them into it takes
+/// longer than writing them, and it pushes out what others read.
 class LocalWritableFile final : public WritableFile {
  public:
   LocalWritableFile(Descriptor file, std::string path)
@@ -213,7 +219,28 @@ class LocalWritableFile final : public WritableFile {
       return {};
     }
     const std::size_t size = std::exchange(filled_, 0);
-    return keep(write_all(file_.number(), path_, buffer_, size));
+    set_direct(size == kWriteBufferBytes && may_be_direct_ && flushed_ % kPageBytes == 0);
+    flushed_ += size;
+    // There are file systems that take the flag and not the write.
+    return keep(write_all(file_.number(), path_, buffer_, size, [this] {
+      may_be_direct_ = false;
+      const bool was_direct = is_direct_;
+      set_direct(false);
+      return was_direct && !is_direct_;
+    }));
+  }
+
+  void set_direct(bool is_direct) {
+    if (is_direct == is_direct_) {
+      return;
+    }
+    const int flags = ::fcntl(file_.number(), F_GETFL);
+    const int wanted = is_direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+    if (flags >= 0 && ::fcntl(file_.number(), F_SETFL, wanted) == 0) {
+      is_direct_ = is_direct;
+    } else {
+      may_be_direct_ = false;
+    }
   }
 
   /// A file that lost bytes once stays failed.
@@ -229,6 +256,9 @@ class LocalWritableFile final : public WritableFile {
   char* buffer_ = nullptr;
   std::size_t filled_ = 0;
   std::uint64_t size_ = 0;
+  std::uint64_t flushed_ = 0;
+  bool may_be_direct_ = true;
+  bool is_direct_ = false;
   Status first_failure_;
 };
 
@@ -322,15 +352,14 @@ Result<std::unique_ptr<ReadableFile>> LocalFileSystem::open(const std::string& p
 
 Result<std::unique_ptr<WritableFile>> LocalFileSystem::create_writer(const std::string& path) {
   WEIR_ASSIGN(Descriptor file, open_descriptor(path, O_WRONLY | O_CREAT | O_EXCL, "create"));
-  return std::unique_ptr<WritableFile>(
-      std::make_unique<LocalWritableFile>(std::move(file), path));
+  return std::unique_ptr<WritableFile>(std::make_unique<LocalWritableFile>(std::move(file), path));
 }
 
 Status LocalFileSystem::publish(const std::string& path, std::string_view bytes) {
   const std::string aside = aside_name(path);
   const auto write_aside = [&]() -> Status {
     WEIR_ASSIGN(Descriptor file, open_descriptor(aside, O_WRONLY | O_CREAT | O_EXCL, "create"));
-    WEIR_TRY(write_all(file.number(), aside, bytes.data(), bytes.size()));
+    WEIR_TRY(write_all(file.number(), aside, bytes.data(), bytes.size(), [] { return false; }));
     WEIR_TRY(sync_descriptor(file.number(), aside));
     return file.release() ? Status() : Status(system_error("close", aside, errno));
   };
@@ -349,9 +378,9 @@ Status LocalFileSystem::publish(const std::string& path, std::string_view bytes)
   // Sync the directory too: after a power cut a rename alone may be forgotten.
   const Status synced = sync_directory(parent_of(path));
   if (!synced.ok()) {
-    return Error{ErrorCode::kUnknownOutcome,
-                 "published " + path + ", but its name may not be durable: " +
-                     synced.error().message};
+    return Error{
+        ErrorCode::kUnknownOutcome,
+        "published " + path + ", but its name may not be durable: " + synced.error().message};
   }
   return {};
 }
@@ -401,7 +430,7 @@ Result<std::vector<DirectoryEntry>> LocalFileSystem::list(const std::string& dir
     if (name == "." || name == "..") {
       continue;
     }
-    struct stat facts {};
+    struct stat facts{};
     if (::fstatat(::dirfd(stream.get()), entry->d_name, &facts, AT_SYMLINK_NOFOLLOW) != 0) {
       if (errno == ENOENT) {
         continue;
@@ -418,7 +447,7 @@ Result<std::vector<DirectoryEntry>> LocalFileSystem::list(const std::string& dir
 }
 
 Result<bool> LocalFileSystem::exists(const std::string& path) {
-  struct stat facts {};
+  struct stat facts{};
   if (::stat(path.c_str(), &facts) == 0) {
     return true;
   }
@@ -441,7 +470,7 @@ Status LocalFileSystem::create_directory(const std::string& path) {
 }
 
 Status LocalFileSystem::create_directories(const std::string& path) {
-  struct stat facts {};
+  struct stat facts{};
   if (::stat(path.c_str(), &facts) == 0) {
     return S_ISDIR(facts.st_mode) ? Status()
                                   : Status(system_error("create directory", path, EEXIST));

@@ -53,6 +53,28 @@ TEST_F(LocalFileSystemTest, WhatWasAppendedIsReadBackAcrossBufferBoundaries) {
   EXPECT_EQ(files_.size_bytes(path("big")).value(), 12'000'004U);
 }
 
+/// Full buffers are written around the page cache, and what follows a sync() is not.
+TEST_F(LocalFileSystemTest, WhatIsSyncedInBetweenAndOnTmpfsIsReadBackToo) {
+  std::string bytes(9'500'000, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<char>(i * 7 + i / 4096);
+  }
+  for (const std::string& to : {path("file"), "/dev/shm/" + root_.substr(root_.rfind('/') + 1)}) {
+    auto file = files_.create_writer(to).value();
+    std::size_t done = 0;
+    for (const std::size_t end : {std::size_t{8'388'608}, std::size_t{8'388'700}, bytes.size()}) {
+      ASSERT_TRUE(file->append(std::string_view(bytes).substr(done, end - done)).ok());
+      ASSERT_TRUE(file->sync().ok());
+      done = end;
+    }
+    // A whole buffer behind a part of one: at no multiple of a page.
+    ASSERT_TRUE(file->append(bytes).ok());
+    ASSERT_TRUE(file->close().ok());
+    EXPECT_TRUE(files_.read(to).value() == bytes + bytes) << to;
+    std::filesystem::remove(to);
+  }
+}
+
 TEST_F(LocalFileSystemTest, ARangeBeyondTheEndIsCorruptionThatNamesFileAndByte) {
   ASSERT_TRUE(files_.publish(path("short"), "abc").ok());
   const auto result = files_.read_range(path("short"), 2, std::size_t{1} << 60);
@@ -102,8 +124,7 @@ TEST_F(LocalFileSystemTest, OfManyThatPublishTheSameNameExactlyOneSucceeds) {
 TEST_F(LocalFileSystemTest, RenamingNeverReplaces) {
   ASSERT_TRUE(files_.publish(path("a"), "a").ok());
   ASSERT_TRUE(files_.publish(path("b"), "b").ok());
-  EXPECT_EQ(files_.rename_no_replace(path("a"), path("b")).error().code,
-            ErrorCode::kAlreadyExists);
+  EXPECT_EQ(files_.rename_no_replace(path("a"), path("b")).error().code, ErrorCode::kAlreadyExists);
   EXPECT_EQ(files_.read(path("b")).value(), "b");
   ASSERT_TRUE(files_.rename_no_replace(path("a"), path("c")).ok());
   EXPECT_EQ(names(), (std::vector<std::string>{"b", "c"}));

@@ -171,18 +171,14 @@ Status OperatorChain::open_keyed_state(Node& node, CheckpointId checkpoint,
     return {};
   }
   std::vector<state::RestoreFile> files;
-  bool goes_on = environment_.is_incremental && !from->files.empty();
   for (const checkpoint::StateHandle& handle : from->files) {
     files.push_back({environment_.store->path_of_restored(handle.file.path),
                      {handle.file.length_bytes, handle.file.crc32c}});
-    // Files of this job, in the way that later checkpoints may name, of just these key groups.
-    goes_on = goes_on && checkpoint::is_shared_path(handle.file.path) &&
-              handle.key_groups == node.info.key_groups;
   }
   WEIR_TRY(node.keyed_state->restore(environment_.store->files(), std::move(files)));
-  if (goes_on) {
+  if (environment_.is_incremental &&
+      node.state_chain.begin(checkpoint, from->files, node.info.key_groups)) {
     node.keyed_state->build_on_restored(checkpoint);
-    node.state_chain.begin(checkpoint, from->files);
   }
   return {};
 }

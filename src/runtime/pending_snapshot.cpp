@@ -101,7 +101,7 @@ void PendingSnapshot::start_keyed(OperatorChain::Node& node) {
   node.keyed_state->start_snapshot(
       state::SnapshotFile::create(environment_.store->files(),
                                   environment_.store->path_of(part.file_name), options),
-      is_in_chain ? barrier_.checkpoint : 0, part.base.checkpoint);
+      is_in_chain ? barrier_.checkpoint : 0, part.base.checkpoint, part.base.whole);
   keyed_.push_back(std::move(part));
 }
 
@@ -165,10 +165,16 @@ void PendingSnapshot::collect_files() {
     handle.file = {part.file_name, info.file.length_bytes, info.file.crc32c};
     handle.kind = "heap";
     handle.key_groups = part.node->info.key_groups;
-    std::vector<checkpoint::StateHandle> files = std::move(part.base.files);
-    files.push_back(std::move(handle));
+    std::vector<checkpoint::StateHandle> files;
     if (environment_.is_incremental && !barrier_.is_savepoint) {
+      const bool is_base = part.base.checkpoint == 0;
+      handle.meta =
+          checkpoint::ChainLink{is_base ? handle.key_groups : part.base.whole, info.whole_bytes}
+              .encode();
+      files = checkpoint::StateChain::extended(std::move(part.base.files), std::move(handle));
       part.node->state_chain.add(barrier_.checkpoint, files);
+    } else {
+      files.push_back(std::move(handle));
     }
     result_.operators[part.operator_index].snapshot.files = std::move(files);
   }

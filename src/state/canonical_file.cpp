@@ -30,7 +30,7 @@ class DirectSink final : public SnapshotSink {
     free_ = std::move(payload);
   }
   std::string recycle() override { return std::exchange(free_, {}); }
-  void finish(std::uint64_t entries) override { info_.entries = entries; }
+  void finish(SnapshotFileInfo info) override { info_ = info; }
   void abandon(Error reason) override { status_ = std::move(reason); }
   bool has_failed() override { return !status_.ok(); }
 
@@ -155,6 +155,7 @@ Result<SnapshotFileInfo> write_canonical_file(FileSystem& files, const RestoreFi
   index.owner = reader.index().owner;
   index.max_parallelism = reader.index().max_parallelism;
   index.key_groups = reader.index().key_groups;
+  index.whole = index.key_groups;
   SnapshotWriter writer(sink, std::move(index));
   Status copied = copy_sorted(reader, from.expected.length_bytes, writer, options);
   Result<SnapshotFileInfo> info = Error{ErrorCode::kInternal, "not written"};

@@ -30,6 +30,7 @@ struct HeapBackend::Copy {
   struct Carried {
     std::uint32_t number;
     const StateRestore::Carried* state;
+    KeyGroupRange key_groups;  ///< wanted
     std::size_t next_run = 0;
   };
   std::vector<Carried> carried;
@@ -172,8 +173,10 @@ void HeapBackend::build_on_restored(CheckpointId checkpoint) {
 }
 
 void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointId checkpoint,
-                                 CheckpointId since) {
+                                 CheckpointId since, KeyGroupRange whole) {
+  const KeyGroupRange own = options_.key_groups;
   WEIR_CHECK(since == 0 || (can_build_on(since) && checkpoint > since));
+  WEIR_CHECK(whole.size() == 0 || (whole.first >= own.first && whole.last <= own.last));
   if (copy_ != nullptr) {
     ++forced_completions_;
     copy(0, true);
@@ -181,9 +184,11 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointI
   StateFileIndex index;
   index.owner = options_.owner;
   index.max_parallelism = options_.max_parallelism;
-  index.key_groups = options_.key_groups;
+  index.key_groups = own;
   index.checkpoint = checkpoint;
   index.since = since;
+  index.whole = since == 0 ? own : whole;
+  whole = index.whole;
   copy_.reset(new Copy{sink, SnapshotWriter(sink, std::move(index)), {}, 0, {}});
   const std::uint32_t since_epoch = since == 0 ? 0 : closed_.at(since);
   if (options_.is_incremental && checkpoint != 0) {
@@ -193,12 +198,12 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointI
   ++epoch_;
   WEIR_CHECK_MESSAGE(epoch_ < kAnyEpoch, "2^31 snapshots in one run");
   for (const auto& [id, state] : states_) {
-    state.table->start_snapshot(copy_->writer, epoch_, copy_->walk, since_epoch);
+    state.table->start_snapshot(copy_->writer, epoch_, copy_->walk, since_epoch, whole);
   }
-  if (restore_ != nullptr && since == 0) {
+  if (restore_ != nullptr && whole.size() != 0) {
     for (const auto& [id, carried] : restore_->carried()) {
       copy_->carried.push_back(
-          {copy_->writer.add_state(carried.schema, carried.entry_count()), &carried});
+          {copy_->writer.add_state(carried.schema, carried.entry_count()), &carried, whole});
     }
   }
 }
@@ -252,9 +257,13 @@ bool HeapBackend::copy_carried(std::size_t& spent, std::size_t slots_max, bool i
         return false;
       }
       const StateRestore::Carried::Run& run = runs[carried.next_run];
+      if (!carried.key_groups.contains(static_cast<int>(run.header.key_group))) {
+        continue;
+      }
       RunHeader header = run.header;
       header.state = carried.number;
       copy_->writer.append_run(header, run.entries);
+      copy_->writer.add_whole_bytes(run.entries.size());
       spent += 1 + run.entries.size() / kCarriedBytesPerSlot;
     }
   }

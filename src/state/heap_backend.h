@@ -63,10 +63,11 @@ class HeapBackend final : public KeyedStateBackend {
 
   /// Starts a snapshot of the state as it is now. One that is still being copied is completed
   /// first, without regard to room (see forced_completions()). With `since`, a delta: the files of
-  /// that checkpoint and this one make the state. A `checkpoint` of 0 is never built upon.
-  /// REQUIRES: since == 0 or can_build_on(since).
+  /// that checkpoint and this one make the state; of the key groups `whole` this file alone does.
+  /// A `checkpoint` of 0 is never built upon.
+  /// REQUIRES: since == 0 or can_build_on(since); `whole` is within the key groups.
   void start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointId checkpoint = 0,
-                      CheckpointId since = 0);
+                      CheckpointId since = 0, KeyGroupRange whole = {});
   /// Whether a delta may be taken of what changed since that checkpoint's snapshot.
   bool can_build_on(CheckpointId checkpoint) const { return closed_.contains(checkpoint); }
   /// No delta will build on an earlier checkpoint any more.

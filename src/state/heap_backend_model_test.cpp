@@ -96,8 +96,14 @@ class Model {
   }
   std::uint64_t operations() const { return operations_; }
   int deltas() const { return deltas_; }
+  int left_out() const { return left_out_; }
 
  private:
+  struct Link {
+    RestoreFile file;
+    KeyGroupRange whole;
+  };
+  using Chain = std::vector<Link>;
   struct Subtask {
     std::unique_ptr<HeapBackend> backend;
     StateTable* table;
@@ -239,12 +245,14 @@ class Model {
     ++checkpoint_;
     since_ = is_incremental_ && pick(5) != 0 ? built_on_ : 0;
     base_chains_ = chains_;
+    whole_.clear();
     deltas_ += since_ != 0 ? 1 : 0;
     for (std::size_t s = 0; s < subtasks_.size(); ++s) {
       pending_.push_back(std::make_unique<PendingSnapshot>(
           local_file_system(), directory_.file("s" + std::to_string(next_file_++)),
           std::size_t{1} << 16));
-      subtasks_[s].backend->start_snapshot(pending_.back()->sink, checkpoint_, since_);
+      subtasks_[s].backend->start_snapshot(pending_.back()->sink, checkpoint_, since_,
+                                           whole_.emplace_back(pick_whole(s)));
     }
   }
 
@@ -265,8 +273,7 @@ class Model {
     if (pending_.empty()) {
       return;
     }
-    std::vector<RestoreFile> files;
-    std::vector<std::vector<RestoreFile>> chains(subtasks_.size());
+    std::vector<Chain> chains(subtasks_.size());
     for (std::size_t s = 0; s < pending_.size(); ++s) {
       while (subtasks_[s].backend->copy_slice(1000) != HeapBackend::CopyProgress::kDone) {
         pending_[s]->executor.run_all();
@@ -277,8 +284,14 @@ class Model {
       if (since_ != 0) {
         chains[s] = base_chains_[s];
       }
-      chains[s].push_back(pending_[s]->restore_file());
-      files.insert(files.end(), chains[s].begin(), chains[s].end());
+      chains[s].push_back({pending_[s]->restore_file(), whole_[s]});
+      leave_out(chains[s], own_key_groups(s));
+    }
+    std::vector<RestoreFile> files;
+    for (const Chain& chain : chains) {
+      for (const Link& link : chain) {
+        files.push_back(link.file);
+      }
     }
     pending_.clear();
     unconfirmed_.reset();
@@ -299,6 +312,46 @@ class Model {
     }
     ASSERT_EQ(restored_entries, entries);
     compare(restored, barrier_model_);
+  }
+
+  KeyGroupRange own_key_groups(std::size_t subtask) const {
+    return key_groups_of_subtask(static_cast<int>(subtask), max_parallelism_,
+                                 static_cast<int>(subtasks_.size()));
+  }
+  /// The key groups to be written whole: all in a base, else mostly none or a few.
+  KeyGroupRange pick_whole(std::size_t subtask) {
+    const KeyGroupRange own = own_key_groups(subtask);
+    if (since_ == 0) {
+      return own;
+    }
+    const auto size = static_cast<std::uint64_t>(own.size());
+    if (size == 0 || pick(3) == 0) {
+      return {};
+    }
+    if (pick(4) == 0) {
+      return own;  // A delta all the same, but none of the files before it is needed.
+    }
+    const int first = own.first + static_cast<int>(pick(size));
+    return {first, std::min(own.last, first + static_cast<int>(pick(size)))};
+  }
+  /// Takes those from the front that later files are whole instead of.
+  void leave_out(Chain& chain, KeyGroupRange own) {
+    const auto is_renewed = [&](int group) {
+      return std::any_of(chain.begin() + 1, chain.end(),
+                         [&](const Link& link) { return link.whole.contains(group); });
+    };
+    for (;;) {
+      for (int group = own.first; group <= own.last; ++group) {
+        if (chain.front().whole.contains(group) && !is_renewed(group)) {
+          return;
+        }
+      }
+      if (chain.size() == 1) {
+        return;
+      }
+      chain.erase(chain.begin());
+      ++left_out_;
+    }
   }
 
   /// The last checkpoint is known to be complete, now or while the next is copied; or never, and
@@ -324,7 +377,7 @@ class Model {
           is_incremental_ && parallelism == static_cast<int>(restored_chains_.size());
       unconfirmed_.reset();
       built_on_ = goes_on ? checkpoint_ : 0;
-      chains_ = goes_on ? restored_chains_ : std::vector<std::vector<RestoreFile>>();
+      chains_ = goes_on ? restored_chains_ : std::vector<Chain>();
       open(files_, parallelism);
       model_ = barrier_model_;
     }
@@ -356,14 +409,16 @@ class Model {
   CheckpointId since_ = 0;       ///< what it builds on
   CheckpointId built_on_ = 0;    ///< the last one that was confirmed
   int deltas_ = 0;
-  std::vector<std::vector<RestoreFile>> chains_;       ///< of built_on_, by subtask
-  std::vector<std::vector<RestoreFile>> base_chains_;  ///< of since_
+  std::vector<Chain> chains_;         ///< of built_on_, by subtask
+  std::vector<Chain> base_chains_;    ///< of since_
+  std::vector<KeyGroupRange> whole_;  ///< of the running snapshot
+  int left_out_ = 0;
   struct Confirmation {
     CheckpointId checkpoint;
-    std::vector<std::vector<RestoreFile>> chains;
+    std::vector<Chain> chains;
   };
   std::optional<Confirmation> unconfirmed_;
-  std::vector<std::vector<RestoreFile>> restored_chains_;  ///< of files_
+  std::vector<Chain> restored_chains_;  ///< of files_
   TemporaryDirectory directory_;
   int max_parallelism_ = 128;
   std::uint64_t keys_ = 1;
@@ -412,6 +467,7 @@ TEST(HeapBackendModel, DeltasOfEightByteKeys) {
   Model<std::uint64_t, Sum> model(11, true);
   model.run(2 * kSteps, 20'000, 128);
   EXPECT_GT(model.deltas(), kSteps / 50);
+  EXPECT_GT(model.left_out(), 0);
 }
 TEST(HeapBackendModel, DeltasOfFewKeysInOneTable) {
   Model<std::int32_t, Sum> model(12, true);

@@ -394,13 +394,17 @@ void HeapTable::load_dropped(StateNamespace ns, KeyGroupRange key_groups) {
 // --- Snapshots ---------------------------------------------------------------------------------
 
 void HeapTable::start_snapshot(SnapshotWriter& writer, std::uint32_t epoch,
-                               std::vector<WalkPosition>& walk, std::uint32_t since) {
+                               std::vector<WalkPosition>& walk, std::uint32_t since,
+                               KeyGroupRange whole) {
   WEIR_CHECK(writer_ == nullptr && dropped_.empty());
   WEIR_CHECK(since == 0 || (tombstones_.keeps_keys && since >= tombstones_.needed_above));
   writer_ = &writer;
   state_number_ = writer.add_state(schema_, entry_count());
   epoch_ = epoch;
   since_ = since;
+  whole_count_ = static_cast<std::uint32_t>(whole.size());
+  whole_first_ =
+      whole_count_ == 0 ? 0 : static_cast<std::uint32_t>(whole.first) - key_groups_.first();
   if (since != 0) {
     for (const Dropped& dropped : dropped_since_) {
       if (dropped.epoch > since) {
@@ -438,9 +442,16 @@ std::size_t HeapTable::append(SnapshotWriter::Stream stream, const RunHeader& ru
 void HeapTable::copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry) {
   const auto slot =
       static_cast<std::uint32_t>(static_cast<std::size_t>(entry - shard.slots) / layout_.stride);
-  if (slot >= shard.walked && is_wanted(tag_of(entry))) {
-    append(SnapshotWriter::Stream::kBeforeWrite,
-           RunHeader{.state = state_number_, .key_group = kMixedGroups, .ns = shards.ns}, entry);
+  if (slot < shard.walked) {
+    return;
+  }
+  const auto index = static_cast<std::uint32_t>(&shard - &shards[0]);
+  const bool in_whole = is_whole(whole_in(shards, index), entry);
+  if (is_wanted(tag_of(entry), in_whole)) {
+    const std::size_t bytes = append(
+        SnapshotWriter::Stream::kBeforeWrite,
+        RunHeader{.state = state_number_, .key_group = kMixedGroups, .ns = shards.ns}, entry);
+    writer_->add_whole_bytes(in_whole ? bytes : 0);
   }
 }
 
@@ -468,6 +479,8 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
                       .ns = shards.ns};
   const std::uint32_t begin = shard.walked;
   const std::size_t stride = layout_.stride;
+  const Whole whole = whole_in(shards, index);
+  std::size_t whole_bytes = 0;
   std::size_t spent = 0;
   std::uint32_t slot = begin;
   while (slot < shard.capacity && spent < slots_max) {
@@ -475,7 +488,7 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
     const std::size_t region = slot * stride >> kRegionShift;
     const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(
         shard.capacity, (((region + 1) << kRegionShift) + stride - 1) / stride));
-    if (shard.regions[region] <= since_) {
+    if (whole == Whole::kNone && shard.regions[region] <= since_) {
       slot = end;
       ++spent;
       continue;
@@ -485,12 +498,20 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
     const std::uint32_t first = slot;
     const std::byte* entry = shard.slots + slot * stride;
     for (; slot < end && bytes / kBytesPerSlotCost < slots_left; ++slot, entry += stride) {
-      if (const std::uint32_t tag = tag_of(entry); tag != kEmptyTag && is_wanted(tag)) {
-        bytes += append(SnapshotWriter::Stream::kWalk, run, entry);
+      const std::uint32_t tag = tag_of(entry);
+      if (tag == kEmptyTag) {
+        continue;
+      }
+      const bool in_whole = is_whole(whole, entry);
+      if (is_wanted(tag, in_whole)) {
+        const std::size_t size = append(SnapshotWriter::Stream::kWalk, run, entry);
+        bytes += size;
+        whole_bytes += in_whole ? size : 0;
       }
     }
     spent += slot - first + bytes / kBytesPerSlotCost;
   }
+  writer_->add_whole_bytes(whole_bytes);
   shard.walked = slot == shard.capacity ? Shard::kNotWalked : slot;
   return spent;
 }

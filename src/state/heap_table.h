@@ -78,9 +78,9 @@ class HeapTable : public StateTable {
 
   /// The table's part of a barrier: from now on writes belong to `epoch`, and `writer` gets what
   /// they overwrite. Appends all namespaces to `walk`. With `since`, a delta: only what was
-  /// written, erased and dropped in later epochs.
+  /// written, erased and dropped in later epochs, and every entry in the key groups `whole`.
   void start_snapshot(SnapshotWriter& writer, std::uint32_t epoch, std::vector<WalkPosition>& walk,
-                      std::uint32_t since = 0);
+                      std::uint32_t since, KeyGroupRange whole);
   /// No delta will begin before this epoch was closed: older tombstones may go.
   void set_needed_above(std::uint32_t epoch);
   /// Copies about `slots_max` slots from `position` on. Returns what was done, in slots;
@@ -172,10 +172,27 @@ class HeapTable : public StateTable {
   /// Into load_key_.
   Status decode_key(std::string_view bytes);
   void copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry);
+  /// How many of a shard's key groups the running snapshot is whole in.
+  enum class Whole { kNone, kSome, kAll };
+  Whole whole_in(const NamespaceShards& shards, std::uint32_t shard) const {
+    if (whole_count_ == 0 || whole_count_ == key_groups_.count()) {
+      return whole_count_ == 0 ? Whole::kNone : Whole::kAll;
+    }
+    if (!shards.is_split()) {
+      return Whole::kSome;
+    }
+    return shard - whole_first_ < whole_count_ ? Whole::kAll : Whole::kNone;
+  }
+  bool is_whole(Whole of_shard, const std::byte* entry) const {
+    return of_shard == Whole::kAll ||
+           (of_shard == Whole::kSome &&
+            key_groups_.of(hash_of(entry)) - whole_first_ < whole_count_);
+  }
   /// The running snapshot has to hold what a slot with this tag holds.
-  bool is_wanted(std::uint32_t tag) const {
+  bool is_wanted(std::uint32_t tag, bool is_whole) const {
     const std::uint32_t epoch = epoch_of_tag(tag);
-    return epoch != epoch_ && epoch > since_ && (is_live_tag(tag) || since_ != 0);
+    return epoch != epoch_ &&
+           (is_live_tag(tag) ? is_whole || epoch > since_ : since_ != 0 && epoch > since_);
   }
   std::size_t append(SnapshotWriter::Stream stream, const RunHeader& run, const std::byte* entry);
   std::size_t walk_shard(NamespaceShards& shards, std::uint32_t index, std::size_t slots_max);
@@ -198,6 +215,8 @@ class HeapTable : public StateTable {
   SnapshotWriter* writer_ = nullptr;
   std::uint32_t state_number_ = 0;  ///< in the running snapshot
   std::uint32_t since_ = 0;         ///< the running snapshot is a delta of what came later; 0 = all
+  std::uint32_t whole_first_ = 0;   ///< index of the first key group that it is whole in
+  std::uint32_t whole_count_ = 0;
   struct Dropped {
     StateNamespace ns;
     std::uint32_t epoch;

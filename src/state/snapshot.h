@@ -13,6 +13,7 @@ namespace weir::state {
 struct SnapshotFileInfo {
   FileSummary file;  ///< length and CRC32C of the whole file
   std::uint64_t entries = 0;
+  std::uint64_t whole_bytes = 0;  ///< of the entries in StateFileIndex::whole, about
 };
 
 /// Where the blocks of one snapshot go (docs/formats/state-file.md). The task thread calls;
@@ -28,8 +29,9 @@ class SnapshotSink {
   virtual void submit(std::string payload) = 0;
   /// The memory of a written block, of any content and size, or an empty string.
   virtual std::string recycle() = 0;
-  /// No block follows. Whoever made the sink hears from it when the file is complete.
-  virtual void finish(std::uint64_t entries) = 0;
+  /// No block follows. Whoever made the sink hears from it when the file is complete; `info` comes
+  /// back with what is known of the file then.
+  virtual void finish(SnapshotFileInfo info) = 0;
   /// No block follows and the file is not wanted.
   virtual void abandon(Error reason) = 0;
   /// True once writing failed: the backend stops copying and abandons the snapshot.

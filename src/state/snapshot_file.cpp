@@ -56,12 +56,12 @@ void SnapshotFile::submit(std::string payload) {
   schedule();
 }
 
-void SnapshotFile::finish(std::uint64_t entries) {
+void SnapshotFile::finish(SnapshotFileInfo info) {
   {
     const std::lock_guard lock(mutex_);
     WEIR_CHECK(!is_ended_);
     is_ended_ = true;
-    entries_ = entries;
+    info_ = info;
   }
   schedule();
 }
@@ -137,7 +137,7 @@ void SnapshotFile::complete() {
   {
     const std::lock_guard lock(mutex_);
     error = error_;
-    info.entries = entries_;
+    info = info_;
     free_.clear();
   }
   const bool is_created = writer_.has_value();

@@ -36,7 +36,7 @@ class SnapshotFile final : public SnapshotSink, public std::enable_shared_from_t
   bool has_room() override;
   void submit(std::string payload) override;
   std::string recycle() override;
-  void finish(std::uint64_t entries) override;
+  void finish(SnapshotFileInfo info) override;
   void abandon(Error reason) override;
   bool has_failed() override;
 
@@ -56,7 +56,7 @@ class SnapshotFile final : public SnapshotSink, public std::enable_shared_from_t
   std::deque<std::string> queue_;
   std::vector<std::string> free_;
   std::size_t in_flight_bytes_ = 0;
-  std::uint64_t entries_ = 0;
+  SnapshotFileInfo info_;
   std::optional<Error> error_;
   bool is_draining_ = false;
   bool is_ended_ = false;

@@ -196,7 +196,7 @@ void SnapshotWriter::finish() {
   flush(walk_);
   flush(before_write_);
   sink_->submit(index_.encode());
-  sink_->finish(index_.entries);
+  sink_->finish({.file = {}, .entries = index_.entries, .whole_bytes = whole_bytes_});
 }
 
 }  // namespace weir::state

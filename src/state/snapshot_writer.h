@@ -44,6 +44,8 @@ class SnapshotWriter {
   void add_dropped(std::uint32_t state, StateNamespace ns) {
     index_.states[state].dropped.push_back(ns);
   }
+  /// So many appended bytes are of key groups that the file is whole in.
+  void add_whole_bytes(std::size_t bytes) { whole_bytes_ += bytes; }
   /// Appends whole encoded entries.
   void append_run(const RunHeader& run, std::string_view entries);
 
@@ -75,6 +77,7 @@ class SnapshotWriter {
   std::shared_ptr<SnapshotSink> sink_;
   StateFileIndex index_;
   std::uint64_t next_offset_ = kFileHeaderBytes;
+  std::uint64_t whole_bytes_ = 0;
   OpenBlock walk_;
   OpenBlock before_write_;
   std::string encoded_;

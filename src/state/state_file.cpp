@@ -1,5 +1,6 @@
 #include "state/state_file.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "weir/codec.h"
@@ -37,6 +38,22 @@ KeyGroupRange get_range(Decoder& in, int max_parallelism) {
 void put_range(Encoder& out, KeyGroupRange range) {
   out.varint(static_cast<std::uint64_t>(range.first));
   out.varint(static_cast<std::uint64_t>(range.last));
+}
+
+/// None, or a part of the file's key groups.
+KeyGroupRange get_whole(Decoder& in, KeyGroupRange key_groups) {
+  const std::uint32_t first = get_u32(in);
+  const std::uint32_t size = get_u32(in);
+  if (size == 0) {
+    return {};
+  }
+  const std::uint64_t last = std::uint64_t{first} + size - 1;
+  if (first < static_cast<std::uint32_t>(key_groups.first) ||
+      last > static_cast<std::uint64_t>(key_groups.last)) {
+    in.fail();
+    return {};
+  }
+  return {static_cast<int>(first), static_cast<int>(last)};
 }
 
 StateFileIndex::State get_state(Decoder& in, std::uint32_t version) {
@@ -122,6 +139,8 @@ std::string StateFileIndex::encode() const {
   put_range(out, key_groups);
   out.varint(static_cast<std::uint64_t>(checkpoint));
   out.varint(static_cast<std::uint64_t>(since));
+  out.varint(static_cast<std::uint64_t>(whole.size() == 0 ? 0 : whole.first));
+  out.varint(static_cast<std::uint64_t>(whole.size()));
   out.varint(states.size());
   for (const State& state : states) {
     out.raw(static_cast<std::uint8_t>(state.schema.kind));
@@ -173,6 +192,14 @@ Result<StateFileIndex> StateFileIndex::decode(std::string_view payload, std::uin
       in.fail();
     }
   }
+  if (version >= 3) {
+    index.whole = get_whole(in, index.key_groups);
+  } else if (index.since == 0) {
+    index.whole = index.key_groups;
+  }
+  if (index.since == 0 && index.whole != index.key_groups) {
+    in.fail();
+  }
   // count() bounds both numbers by the bytes there are, so that neither makes us allocate much.
   const std::size_t states = in.count();
   for (std::size_t i = 0; i < states && in.ok(); ++i) {
@@ -196,6 +223,16 @@ Result<StateFileIndex> StateFileIndex::decode(std::string_view payload, std::uin
     }
   }
   return index;
+}
+
+bool are_whole(const std::vector<KeyGroupRange>& whole, KeyGroupRange key_groups) {
+  for (int group = key_groups.first; group <= key_groups.last; ++group) {
+    if (std::none_of(whole.begin(), whole.end(),
+                     [&](KeyGroupRange range) { return range.contains(group); })) {
+      return false;
+    }
+  }
+  return true;
 }
 
 bool next_entry(const StateSchema& schema, bool is_erased, std::string_view& bytes,

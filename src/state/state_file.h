@@ -16,7 +16,7 @@
 namespace weir::state {
 
 inline constexpr std::string_view kStateFileMagic = "weirstat";
-inline constexpr std::uint32_t kStateFileVersion = 2;
+inline constexpr std::uint32_t kStateFileVersion = 3;
 /// Of a block file's header, and of what precedes a block's payload.
 inline constexpr std::uint64_t kFileHeaderBytes = 16;
 inline constexpr std::uint64_t kBlockHeaderBytes = 8;
@@ -92,6 +92,9 @@ struct StateFileIndex {
   /// A delta holds what changed after the snapshot of `since`, and is read after that one's files.
   CheckpointId checkpoint = 0;  ///< 0: of a file that no delta builds on
   CheckpointId since = 0;       ///< 0: everything there was
+  /// Of these the file holds every entry: of all in a base, of some or none in a delta. Once a
+  /// later file of a chain is whole in a key group, those before it are not needed for that one.
+  KeyGroupRange whole;
   std::vector<State> states;
   std::vector<Block> blocks;
   std::uint64_t entries = 0;  ///< without erased keys
@@ -100,6 +103,10 @@ struct StateFileIndex {
   /// Checks everything that can be checked without the blocks. The error does not name the file.
   static Result<StateFileIndex> decode(std::string_view payload, std::uint32_t version);
 };
+
+/// Whether files that are whole in these key groups make all of `key_groups`: then they need no
+/// earlier ones.
+bool are_whole(const std::vector<KeyGroupRange>& whole, KeyGroupRange key_groups);
 
 /// One entry inside a run.
 struct EncodedEntry {

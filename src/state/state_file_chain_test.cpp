@@ -33,8 +33,10 @@ class StateFileChain : public ::testing::Test {
     third_ = snapshot("third", 3, 2);
   }
 
-  RestoreFile snapshot(const std::string& name, CheckpointId checkpoint, CheckpointId since) {
-    return take_snapshot(backend_, local_file_system(), directory_.file(name), checkpoint, since);
+  RestoreFile snapshot(const std::string& name, CheckpointId checkpoint, CheckpointId since,
+                       KeyGroupRange whole = {}) {
+    return take_snapshot(backend_, local_file_system(), directory_.file(name), checkpoint, since,
+                         whole);
   }
   void erase(Sum key) { EXPECT_TRUE(table_->erase(0, &key, key_hash(key))); }
 
@@ -103,11 +105,58 @@ TEST_F(StateFileChain, E5_AnythingButTheWholeChainInOrderIsRefused) {
   expect_refused({second_}, "builds on checkpoint 1, whose file is not there");
   expect_refused({base_, third_}, "does not build on");
   expect_refused({base_, third_, second_}, "does not build on");
-  expect_refused({second_, base_}, "builds on checkpoint 1, whose file is not there");
+  expect_refused({second_, base_}, "covers key groups");
   expect_refused({base_, second_, second_}, "does not build on");
   expect_refused({base_, base_}, "covers key groups");
   EXPECT_TRUE(restore({base_}).ok());
   EXPECT_TRUE(restore({base_, second_}).ok());
+}
+
+TEST_F(StateFileChain, FilesThatAreWholeInAllKeyGroupsTogetherNeedNoEarlierOnes) {
+  put<Sum, Sum>(*table_, 0, 1, 11);
+  const RestoreFile low = snapshot("low", 4, 3, {0, 63});
+  put<Sum, Sum>(*table_, 0, 2, 22);
+  erase(3);
+  const RestoreFile middle = snapshot("middle", 5, 4, {40, 70});
+  erase(4);
+  const RestoreFile high = snapshot("high", 6, 5, {64, 127});
+  expect_refused({middle, high}, "builds on checkpoint 4, whose file is not there");
+  expect_refused({low, middle}, "builds on checkpoint 3, whose file is not there");
+  expect_refused({low, high}, "does not build on");
+
+  HeapBackend restored(options());
+  ASSERT_TRUE(restored.restore(local_file_system(), {low, middle, high}).ok());
+  StateTable* table = value_or_fail(restored.open_table(describe<Sum, Sum>("sums")));
+  ASSERT_TRUE(restored.finish_restore().ok());
+  ASSERT_EQ(table->size(0), table_->size(0));
+  table_->for_each(0, [&](const void* key, std::uint32_t hash, const void* value) {
+    const void* found = table->find(0, key, hash);
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(*static_cast<const Sum*>(found), *static_cast<const Sum*>(value));
+  });
+  const StateFileIndex index = value_or_fail(read_state_file_index(local_file_system(), high.path));
+  EXPECT_EQ(index.whole, (KeyGroupRange{64, 127}));
+  EXPECT_GT(index.states.at(0).entries, 400U);
+  EXPECT_EQ(index.states.at(0).erased, 1U);
+}
+
+/// What nobody opens is written whole with the key groups it is in.
+TEST_F(StateFileChain, AStateNobodyOpensGoesOnInFilesThatAreWhole) {
+  HeapBackend carrying(options());
+  ASSERT_TRUE(carrying.restore(local_file_system(), {base_, second_, third_}).ok());
+  carrying.build_on_restored(3);
+  ASSERT_EQ(value_or_fail(carrying.finish_restore()), std::vector<std::string>{"sums"});
+  const auto take = [&](CheckpointId checkpoint, CheckpointId since, KeyGroupRange whole) {
+    return take_snapshot(carrying, local_file_system(),
+                         directory_.file("carried" + std::to_string(checkpoint)), checkpoint, since,
+                         whole);
+  };
+  const RestoreFile first = take(4, 3, {0, 99});
+  const RestoreFile last = take(5, 4, {100, 127});
+  EXPECT_TRUE(restore({first, last}).ok());
+  HeapBackend restored(options());
+  ASSERT_TRUE(restored.restore(local_file_system(), {first, last}).ok());
+  EXPECT_EQ(value_or_fail(restored.open_table(describe<Sum, Sum>("sums")))->size(0), 1001U);
 }
 
 TEST_F(StateFileChain, E5_ADeltaOfAnotherChainIsRefusedByTheNumberOfEntries) {

@@ -36,6 +36,9 @@ Status StateRestore::add_files(FileSystem& files, const std::vector<RestoreFile>
     }
     WEIR_TRY(add_file(std::move(reader), chains));
   }
+  for (const Chain& chain : chains) {
+    WEIR_TRY(check_whole(chain));
+  }
   chains_ = std::move(chains);
   return {};
 }
@@ -58,15 +61,25 @@ Status StateRestore::add_file(StateFileReader reader, std::vector<Chain>& chains
     chain.files.push_back(std::move(reader));
     return {};
   }
-  if (index.since != 0) {
-    return reader.damaged("builds on checkpoint " + std::to_string(index.since) +
-                          ", whose file is not there");
-  }
   Chain chain;
   chain.key_groups = range;
   chain.files.push_back(std::move(reader));
   chains.push_back(std::move(chain));
   return {};
+}
+
+/// A chain may have lost its first files only if the others make every key group.
+Status StateRestore::check_whole(const Chain& chain) {
+  std::vector<KeyGroupRange> whole;
+  for (const StateFileReader& reader : chain.files) {
+    whole.push_back(reader.index().whole);
+  }
+  if (are_whole(whole, chain.key_groups)) {
+    return {};
+  }
+  const StateFileReader& first = chain.files.front();
+  return first.damaged("builds on checkpoint " + std::to_string(first.index().since) +
+                       ", whose file is not there");
 }
 
 Status StateRestore::check_schema(const StateSchema& present, const StateSchema& stored) const {
@@ -210,30 +223,37 @@ Status StateRestore::load(HeapTable& table) {
 /// Encoded entries of one state while the files of a chain are applied to them.
 class StateRestore::CarriedEntries {
  public:
-  void put(StateNamespace ns, std::string_view key, std::string_view bytes) {
-    entries_[{ns, std::string(key)}] = bytes;
+  void put(std::uint32_t key_group, StateNamespace ns, std::string_view key,
+           std::string_view bytes) {
+    entries_[{key_group, ns}][std::string(key)] = bytes;
   }
-  void erase(StateNamespace ns, std::string_view key) { entries_.erase({ns, std::string(key)}); }
-  void drop(StateNamespace ns) {
-    for (auto at = entries_.lower_bound({ns, {}}); at != entries_.end() && at->first.first == ns;) {
-      at = entries_.erase(at);
+  void erase(std::uint32_t key_group, StateNamespace ns, std::string_view key) {
+    if (const auto found = entries_.find({key_group, ns}); found != entries_.end()) {
+      found->second.erase(std::string(key));
     }
   }
-  /// One run per namespace.
+  void drop(StateNamespace ns) {
+    std::erase_if(entries_, [&](const auto& of_group) { return of_group.first.second == ns; });
+  }
+  /// One run per key group and namespace.
   std::vector<Carried::Run> take() {
     std::vector<Carried::Run> runs;
-    for (const auto& [id, bytes] : entries_) {
-      if (runs.empty() || runs.back().header.ns != id.first) {
-        runs.push_back({RunHeader{.key_group = kMixedGroups, .ns = id.first}, {}});
+    for (const auto& [id, entries] : entries_) {
+      if (entries.empty()) {
+        continue;
       }
-      runs.back().entries += bytes;
-      ++runs.back().header.count;
+      Carried::Run& run =
+          runs.emplace_back(Carried::Run{RunHeader{.key_group = id.first, .ns = id.second}, {}});
+      for (const auto& [key, bytes] : entries) {
+        run.entries += bytes;
+        ++run.header.count;
+      }
     }
     return runs;
   }
 
  private:
-  std::map<std::pair<StateNamespace, std::string>, std::string> entries_;
+  std::map<std::pair<std::uint32_t, StateNamespace>, std::map<std::string, std::string>> entries_;
 };
 
 Status StateRestore::carry(const Chain& chain, const Id& id) {
@@ -265,13 +285,15 @@ Status StateRestore::carry(const Chain& chain, const Id& id) {
                                             : entry.value.data() + entry.value.size();
           const std::string_view bytes(next, static_cast<std::size_t>(end - next));
           next = end;
-          if (index_of_.of(entry.hash) >= index_of_.count()) {
+          const std::uint32_t index = index_of_.of(entry.hash);
+          if (index >= index_of_.count()) {
             return {};
           }
+          const std::uint32_t key_group = index_of_.first() + index;
           if (is_erased) {
-            entries.erase(run.header.ns, entry.key);
+            entries.erase(key_group, run.header.ns, entry.key);
           } else {
-            entries.put(run.header.ns, entry.key, bytes);
+            entries.put(key_group, run.header.ns, entry.key, bytes);
           }
           return {};
         });

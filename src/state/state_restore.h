@@ -47,12 +47,13 @@ class StateRestore {
 
  private:
   Status check_schema(const StateSchema& present, const StateSchema& stored) const;
-  /// Files of one old subtask: a base, then deltas.
+  /// Files of one old subtask, each of which builds on the one before it.
   struct Chain {
     KeyGroupRange key_groups;
     std::vector<StateFileReader> files;
   };
   Status add_file(StateFileReader reader, std::vector<Chain>& chains) const;
+  static Status check_whole(const Chain& chain);
   /// The entries that the chain makes, by its last file that names the state.
   static std::uint64_t live_entries(const Chain& chain, const Id& id);
   Status load_chain(const Chain& chain, const Id& id, HeapTable& table);

@@ -81,9 +81,10 @@ struct PendingSnapshot {
 
 /// Takes a whole snapshot at once.
 inline RestoreFile take_snapshot(HeapBackend& backend, FileSystem& files, const std::string& path,
-                                 CheckpointId checkpoint = 0, CheckpointId since = 0) {
+                                 CheckpointId checkpoint = 0, CheckpointId since = 0,
+                                 KeyGroupRange whole = {}) {
   PendingSnapshot pending(files, path);
-  backend.start_snapshot(pending.sink, checkpoint, since);
+  backend.start_snapshot(pending.sink, checkpoint, since, whole);
   while (backend.copy_slice() != HeapBackend::CopyProgress::kDone) {
     pending.executor.run_all();
   }

@@ -258,9 +258,7 @@ Status Attempt::restore_keyed(const checkpoint::OperatorSnapshot& snapshot, cons
           task.restore_value(key, next);
         }
       }
-      checkpoint::StateHandle handle = item.handle;
-      handle.key_groups = item.key_groups;
-      chain.push_back(std::move(handle));
+      chain.push_back(item.handle);
     }
     task.restore_chain(restored_->checkpoint, std::move(chain));
   }

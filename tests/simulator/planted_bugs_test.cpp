@@ -36,6 +36,7 @@ const PlantedBug kBugs[] = {
     {"E12", "an old attempt does not notice that it no longer leads"},
     {"F1", "shared files of checkpoints that are not retained are deleted"},
     {"F1_base", "files upon which a checkpoint under way builds are deleted with their checkpoint"},
+    {"F1_cut", "a chain loses a file that still has the only copy of some key groups"},
     {"F4", "two tasks choose the same name for their files"},
     {"F5", "a savepoint counts as a checkpoint"},
     {"F6", "garbage: files are removed before the manifests that name them"},

@@ -449,13 +449,24 @@ std::optional<TaskSnapshot> Task::write_snapshot() {
   return report;
 }
 
+KeyGroupRange Task::own_key_groups() const {
+  return key_groups_of_subtask(subtask_, attempt_.world().schedule().max_parallelism,
+                               attempt_.vertex(vertex_).parallelism);
+}
+
 bool Task::write_state(Captured& captured) {
   const bool is_incremental = attempt_.world().schedule().is_incremental;
   const bool is_full = captured.base.checkpoint == 0;
   std::vector<std::pair<int, int>> pairs;
+  const KeyGroupRange own = own_key_groups();
+  const KeyGroupRange whole = is_full ? own : captured.base.whole;
+  std::uint64_t whole_count = 0;
   for (const auto& [key, next] : captured.state) {
-    if (is_full || captured.dirty.contains(key)) {
+    const bool is_whole = whole.contains(
+        key_group_of(static_cast<std::uint32_t>(key), attempt_.world().schedule().max_parallelism));
+    if (is_whole || captured.dirty.contains(key)) {
       pairs.emplace_back(key, next);
+      whole_count += is_whole ? 1 : 0;
     }
   }
   std::vector<checkpoint::StateHandle> chain = std::move(captured.base.files);
@@ -471,12 +482,12 @@ bool Task::write_state(Captured& captured) {
     if (!is_written) {
       return false;
     }
-    const Vertex& vertex = attempt_.vertex(vertex_);
-    chain.push_back({{name, bytes.size(), crc32c(bytes)},
-                     "sim",
-                     key_groups_of_subtask(subtask_, attempt_.world().schedule().max_parallelism,
-                                           vertex.parallelism),
-                     ""});
+    const std::uint64_t whole_bytes = pairs.empty() ? 0 : bytes.size() * whole_count / pairs.size();
+    chain = checkpoint::StateChain::extended(std::move(chain),
+                                             {{name, bytes.size(), crc32c(bytes)},
+                                              "sim",
+                                              own,
+                                              checkpoint::ChainLink{whole, whole_bytes}.encode()});
   }
   chain_.add(captured.checkpoint, chain);
   captured.report.state.files = std::move(chain);

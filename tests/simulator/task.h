@@ -100,7 +100,7 @@ class Task {
 
   void restore_split(Split split) { splits_.push_back(split); }
   void restore_chain(CheckpointId checkpoint, std::vector<checkpoint::StateHandle> files) {
-    chain_.begin(checkpoint, std::move(files));
+    chain_.begin(checkpoint, std::move(files), own_key_groups());
   }
   void restore_value(int key, int next) { state_[key] = next; }
   void restore_count(std::int64_t count) { restored_counts_.push_back(count); }
@@ -117,6 +117,7 @@ class Task {
   int vertex() const { return vertex_; }
   int subtask() const { return subtask_; }
   bool has_work() const;
+  KeyGroupRange own_key_groups() const;
 
   std::vector<int> inputs;   ///< channels, by input of the aligner
   std::vector<int> outputs;  ///< channels, grouped by edge
