@@ -7,7 +7,7 @@
 // state: `keys` keys with 16 bytes of state; the checkpoints counted begin when all keys are there.
 //   A second run in the same checkpoint directory restores, and ends with the first result.
 // dirty: the same, but when all keys are there, one in a hundred of them is written again and
-//   again, others every `rate` events.
+//   again, others every ten seconds; `rate` events a second.
 // small: 20,000 keys with a running count each, 100,000 events a second.
 
 #include <array>
@@ -142,17 +142,18 @@ KeyOf one_percent(std::uint64_t keys, std::uint64_t rate) {
       return index;
     }
     const std::uint64_t hot = keys / 100;
-    const std::uint64_t turn = (index - keys) / rate;
+    const std::uint64_t turn = (index - keys) / (10 * rate);
     return (turn * hot + index * 0x9E3779B97F4A7C15ULL % hot) % keys;
   };
 }
 
-void build_state(Environment& environment, const KeyOf& key_of,
+void build_state(Environment& environment, const KeyOf& key_of, double events_per_second,
                  std::function<void()> on_first_result) {
   auto source = generator::Source<Event>::from([key_of](std::uint64_t index) {
                   return Event{key_of(index) * 0x9E3779B97F4A7C15ULL};
                 })
                     .with_splits(2)
+                    .with_rate_limit(events_per_second)
                     .build();
   DataStream<Event> events =
       environment.from_source<Event>(source, WatermarkStrategy<Event>::no_watermarks(), "events");
@@ -201,9 +202,9 @@ int run(int argc, char** argv) {
   if (graph == "backpressure") {
     build_backpressure(environment);
   } else if (has_keys) {
-    const KeyOf key_of =
-        graph == "state" ? all_in_turn(keys) : one_percent(keys, arguments.number("rate"));
-    build_state(environment, key_of, [&first_result_ns] {
+    const std::uint64_t rate = graph == "dirty" ? arguments.number("rate") : 0;
+    const KeyOf key_of = graph == "dirty" ? one_percent(keys, rate) : all_in_turn(keys);
+    build_state(environment, key_of, static_cast<double>(rate), [&first_result_ns] {
       first_result_ns = std::chrono::steady_clock::now().time_since_epoch().count();
     });
   } else {

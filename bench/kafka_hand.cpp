@@ -121,7 +121,8 @@ class BoundedReader {
     rd_kafka_topic_destroy(topic);
     rd_kafka_topic_partition_list_t* list = rd_kafka_topic_partition_list_new(partitions_);
     for (int i = 0; i < partitions_; ++i) {
-      rd_kafka_topic_partition_list_add(list, topic_.c_str(), i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+      rd_kafka_topic_partition_list_add(list, topic_.c_str(), i)->offset =
+          RD_KAFKA_OFFSET_BEGINNING;
     }
     next_.assign(static_cast<std::size_t>(partitions_), 0);
     check(rd_kafka_assign(consumer_, list), "assign");

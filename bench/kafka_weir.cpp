@@ -38,10 +38,8 @@ int run(int argc, char** argv) {
   auto sink = kafka::KafkaSink<Line>::builder()
                   .set_bootstrap_servers(arguments.text("bootstrap"))
                   .set_topic(arguments.text("to"))
-                  .set_record_serializer(
-                      [](const Line& line, TimestampMs /*time*/, kafka::Record& out) {
-                        out.value = line.text;
-                      })
+                  .set_record_serializer([](const Line& line, TimestampMs /*time*/,
+                                            kafka::Record& out) { out.value = line.text; })
                   .set_delivery_guarantee(DeliveryGuarantee::kExactlyOnce)
                   .set_property("linger.ms", arguments.text("linger-ms"))
                   .set_property("batch.size", arguments.text("batch-bytes"))

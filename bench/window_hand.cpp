@@ -85,8 +85,8 @@ class CountTable {
 
   void allocate(std::uint64_t capacity) {
     const std::size_t bytes = capacity * sizeof(Slot);
-    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory =
+        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
       std::abort();
     }
@@ -165,8 +165,7 @@ int run(int argc, char** argv) {
   }
   table.fire_below(~std::uint32_t{0}, emit);
   std::printf("{\"events\": %llu, \"rows\": %llu, \"hash\": \"%016llx%016llx\"}\n",
-              static_cast<unsigned long long>(events),
-              static_cast<unsigned long long>(sums.rows),
+              static_cast<unsigned long long>(events), static_cast<unsigned long long>(sums.rows),
               static_cast<unsigned long long>(sums.sum),
               static_cast<unsigned long long>(sums.mixed));
   return 0;

@@ -46,17 +46,14 @@ int run(int argc, char** argv) {
                     .with_event_time([](const Event& event) { return event.time_ms; })
                     .with_count(events)
                     .build();
-  environment
-      .from_source(source, WatermarkStrategy<Event>::for_monotonous_timestamps(), "events")
+  environment.from_source(source, WatermarkStrategy<Event>::for_monotonous_timestamps(), "events")
       .uid("events")
       .filter([](const Event& event) { return is_payment(event); })
       .map([](const Event& event) { return to_payment(event); })
       .key_by(&Payment::user)
       .window(TumblingEventTimeWindows::of(DurationMs(kWindowMs)))
-      .aggregate(Count{},
-                 [](const std::uint64_t& user, const TimeWindow& window, std::uint64_t count) {
-                   return WindowCount{user, window.end, count};
-                 })
+      .aggregate(Count{}, [](const std::uint64_t& user, const TimeWindow& window,
+                             std::uint64_t count) { return WindowCount{user, window.end, count}; })
       .uid("counts")
       .sink_to(std::make_shared<BlackholeSink<WindowCount>>(result))
       .uid("blackhole");

@@ -1,6 +1,7 @@
 #include "checkpoint/state_chain.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/planted_bug.h"
@@ -101,15 +102,19 @@ StateChain::Base StateChain::base_for(CheckpointId builds_on) const {
   }
   // How many key groups should have been renewed since the first file, and how many were.
   double due = 0;
+  double due_of_last = 0;
   double renewed = 0;
   int next = all.first;
   for (auto link = links.begin() + 1; link != links.end(); ++link) {
     const double share = static_cast<double>(link->delta_bytes()) / std::max(state_bytes / 2, 1.0);
-    due += all.size() * std::max(share, 1.0 / kFilesMax);
+    due_of_last = all.size() * std::max(share, 1.0 / kFilesMax);
+    due += due_of_last;
     renewed += link->link.whole.size();
     next = link->link.whole.size() == 0 ? next : link->link.whole.last + 1;
   }
-  const int count = static_cast<int>(std::clamp<double>(due - renewed, 0, all.size()));
+  // What was renewed in one go is due again in one go, unless it is spread.
+  const double most = std::min<double>(std::ceil(2 * due_of_last), all.size());
+  const int count = static_cast<int>(std::clamp<double>(due - renewed, 0, most));
   if (count == all.size()) {
     return {};
   }

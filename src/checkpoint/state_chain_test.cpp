@@ -125,6 +125,24 @@ TEST(StateChain, RenewsAFewKeyGroupsWithEveryFile) {
   EXPECT_LT(sum / 500, 32'000U) << "twice as many bytes are renewed as there are in deltas";
 }
 
+TEST(StateChain, WhatWasRenewedInOneGoIsSpreadNextTime) {
+  // Half of the state came with one file.
+  StateChain chain;
+  std::vector<StateHandle> files{link(1'000'000, {0, 127}, 1'000'000),
+                                 link(500'000, {0, 63}, 500'000)};
+  int most = 0;
+  for (int i = 2; i < 300; ++i) {
+    chain.add(i, files);
+    const StateChain::Base base = chain.base_for(i);
+    ASSERT_EQ(base.checkpoint, i);
+    const auto whole_bytes = static_cast<std::uint64_t>(base.whole.size()) * 1'000'000 / 128;
+    files = StateChain::extended(base.files, link(10'000 + whole_bytes, base.whole, whole_bytes));
+    most = std::max(most, base.whole.size());
+  }
+  EXPECT_LE(most, 6);
+  EXPECT_LE(files.size(), 60U);
+}
+
 TEST(StateChain, HasNotTooManyFilesWhateverLittleTheyHold) {
   for (const int groups : {1, 5, 64, 128}) {
     Steady job(groups, 1'000'000, 10);

@@ -250,8 +250,8 @@ Status JobRunner::claim_chosen() {
                                     options_.is_snapshot_claimed);
 }
 
-/// A job that ended for good does nothing when it is started again, unless the user chooses a snapshot
-/// that it does not come from.
+/// A job that ended for good does nothing when it is started again, unless the user chooses a
+/// snapshot that it does not come from.
 Result<std::optional<JobResult>> JobRunner::find_finished() {
   if (store_ == nullptr) {
     return std::optional<JobResult>();
@@ -367,8 +367,10 @@ Status JobRunner::check_restore(RestorePoint& point) {
                                                         is_explicit, vertex.parallelism));
         if (stored.has_value() && *stored != snapshot.max_parallelism) {
           return Error{ErrorCode::kInvalidArgument,
-                       "operators of the chain '" + vertex.name + "' were stored with max "
-                       "parallelism " + std::to_string(*stored) + " and " +
+                       "operators of the chain '" + vertex.name +
+                           "' were stored with max "
+                           "parallelism " +
+                           std::to_string(*stored) + " and " +
                            std::to_string(snapshot.max_parallelism) +
                            "; keep them apart with another partitioning between them"};
         }

@@ -127,20 +127,22 @@ void PendingSnapshot::store_log(ChannelLog log) {
   });
 }
 
-Status PendingSnapshot::advance() {
-  copy_slices();
+Status PendingSnapshot::advance(std::int64_t copy_until_ns) {
+  copy_slices(copy_until_ns);
   collect_files();
   collect_log();
   return collect_sinks();
 }
 
-void PendingSnapshot::copy_slices() {
+void PendingSnapshot::copy_slices(std::int64_t until_ns) {
+  using Progress = state::HeapBackend::CopyProgress;
   for (KeyedPart& part : keyed_) {
-    if (!part.is_copied) {
-      using Progress = state::HeapBackend::CopyProgress;
+    while (!part.is_copied) {
       const Progress progress = part.node->keyed_state->copy_slice();
       part.is_copied = progress == Progress::kDone || progress == Progress::kFailed;
-      return;  // one slice per call keeps the step short
+      if (progress == Progress::kWaiting || environment_.clock->monotonic_ns() >= until_ns) {
+        return;
+      }
     }
   }
 }

@@ -23,8 +23,9 @@ class PendingSnapshot {
   /// What the barrier overtook is complete: writes it.
   void store_log(ChannelLog log);
 
-  /// Does a bounded amount of work. Error: a sink failed, which ends the attempt.
-  Status advance();
+  /// Does a bounded amount of work: copies one slice of state, and others until `copy_until_ns`
+  /// (monotonic clock). Error: a sink failed, which ends the attempt.
+  Status advance(std::int64_t copy_until_ns);
   /// True while state is still being copied: the next snapshot has to wait.
   bool is_copying() const;
   bool is_complete() const;
@@ -63,7 +64,7 @@ class PendingSnapshot {
   };
 
   void start_keyed(OperatorChain::Node& node);
-  void copy_slices();
+  void copy_slices(std::int64_t until_ns);
   void collect_files();
   void collect_log();
   Status collect_sinks();

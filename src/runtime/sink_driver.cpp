@@ -57,8 +57,7 @@ Status SinkDriver::begin_prepare(CheckpointId checkpoint) {
   return writer_->begin_prepare(checkpoint);
 }
 
-Result<std::optional<std::vector<Committable>>> SinkDriver::poll_prepared(
-    CheckpointId checkpoint) {
+Result<std::optional<std::vector<Committable>>> SinkDriver::poll_prepared(CheckpointId checkpoint) {
   return writer_->poll_prepared(checkpoint);
 }
 

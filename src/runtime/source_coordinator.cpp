@@ -40,10 +40,9 @@ const std::string& SourceCoordinator::uid() const { return options_.plan->uid; }
 Status SourceCoordinator::create(const checkpoint::SourceSnapshot* restored) {
   SourceContext context = options_.context;
   context.is_restored = restored != nullptr;
-  auto created = restored == nullptr
-                     ? options_.plan->source->create_enumerator(context)
-                     : options_.plan->source->restore_enumerator(context,
-                                                                 restored->enumerator_state);
+  auto created = restored == nullptr ? options_.plan->source->create_enumerator(context)
+                                     : options_.plan->source->restore_enumerator(
+                                           context, restored->enumerator_state);
   if (!created.ok()) {
     return created.error().with_context("source '" + options_.plan->name + "'");
   }

@@ -8,6 +8,8 @@ namespace weir::runtime {
 namespace {
 
 constexpr int kEventsPerStep = 8;
+/// Copying state keeps a step no longer than this.
+constexpr std::int64_t kCopyNsMax = 2'000'000;
 
 std::vector<OperatorChain::EdgeRef> edge_refs(const Task::Wiring& wiring) {
   std::vector<OperatorChain::EdgeRef> refs;
@@ -137,7 +139,7 @@ void Task::fail(const Error& error) {
 }
 
 bool Task::run_once() {
-  now_ns_ = environment_.clock->monotonic_ns();
+  const std::int64_t last_ns = std::exchange(now_ns_, environment_.clock->monotonic_ns());
   if (gate_.has_value()) {
     gate_->set_now(now_ns_);
   }
@@ -146,7 +148,9 @@ bool Task::run_once() {
     gate_->set_rows_queued_max(input_rate_.rows_queued_max());
   }
   bool did_something = handle_mail();
-  did_something |= advance_snapshots();
+  // As long as the work since the last step took: a copy neither stops the stream nor takes for
+  // ever beside it.
+  did_something |= advance_snapshots(std::min((now_ns_ - last_ns) / 2, kCopyNsMax));
   drain_overflows();
   chain_->poll_sinks();
   overtake();
@@ -259,11 +263,11 @@ void Task::handle_behind_barrier() {
   }
 }
 
-bool Task::advance_snapshots() {
+bool Task::advance_snapshots(std::int64_t copy_ns) {
   bool did_something = false;
   for (const auto& snapshot : snapshots_) {
     const bool was_copying = snapshot->is_copying();
-    if (const Status advanced = snapshot->advance(); !advanced.ok()) {
+    if (const Status advanced = snapshot->advance(now_ns_ + copy_ns); !advanced.ok()) {
       chain_->fail(advanced.error());
       return true;
     }

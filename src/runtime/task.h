@@ -59,7 +59,7 @@ class Task {
   bool handle_mail();
   void handle(TaskMessage& message);
   void handle_behind_barrier();
-  bool advance_snapshots();
+  bool advance_snapshots(std::int64_t copy_ns);
   bool handle_barrier();
   /// True when the first barrier may be handled although outputs are full.
   bool may_pass_outputs() const;

@@ -196,7 +196,7 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointI
     update_needed();
   }
   ++epoch_;
-  WEIR_CHECK_MESSAGE(epoch_ < kAnyEpoch, "2^31 snapshots in one run");
+  WEIR_CHECK_MESSAGE(epoch_ < kErasedBit, "2^31 snapshots in one run");
   for (const auto& [id, state] : states_) {
     state.table->start_snapshot(copy_->writer, epoch_, copy_->walk, since_epoch, whole);
   }

@@ -20,6 +20,10 @@ constexpr std::size_t kGarbageSlots = 2048;
 /// A slot that holds an entry costs as much as copying so many bytes.
 constexpr std::size_t kBytesPerSlotCost = 64;
 constexpr std::size_t kRunEntries = 256;
+/// Visiting one slot here and there costs as much as scanning so many.
+constexpr std::size_t kSlotsPerVisit = 8;
+/// How far ahead they are asked for.
+constexpr std::size_t kSlotsAhead = 16;
 
 }  // namespace
 
@@ -282,7 +286,7 @@ std::byte* HeapTable::insert(NamespaceShards& shards, Shard* shard, std::byte* s
   construct(slot, key);
   hash_of(slot) = hash;
   tag_of(slot) = epoch_;
-  shard->touch(slot, epoch_);
+  log_write(shards, *shard, slot);
   shard->used += is_reused ? 0 : 1;
   ++shard->live;
   return slot;
@@ -297,7 +301,7 @@ void HeapTable::rebuild(NamespaceShards& shards, Shard& shard) {
   }
   const auto begin = reinterpret_cast<std::uintptr_t>(shard.slots);
   const MovedSlots moved{begin, begin + shard.memory_bytes(layout_)};
-  shards.make_room(shard);
+  shards.make_room(shard, epoch_);
   ++rebuilds_;
   if (moved.begin != moved.end) {
     moved_ = moved;
@@ -480,45 +484,64 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
   const std::uint32_t begin = shard.walked;
   const std::size_t stride = layout_.stride;
   const Whole whole = whole_in(shards, index);
+  WriteLog* const log = whole == Whole::kNone ? shards.log_of(index) : nullptr;
+  if (log != nullptr && begin == 0 && !log->is_walking() && log->covers(since_)) {
+    log->begin_walk(since_, epoch_);
+  }
+  if (log != nullptr && log->is_walking()) {
+    return walk_log(shard, *log, run, slots_max);
+  }
   std::size_t whole_bytes = 0;
   std::size_t spent = 0;
   std::uint32_t slot = begin;
-  while (slot < shard.capacity && spent < slots_max) {
-    // Region by region: the slots that begin in it.
-    const std::size_t region = slot * stride >> kRegionShift;
-    const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(
-        shard.capacity, (((region + 1) << kRegionShift) + stride - 1) / stride));
-    if (whole == Whole::kNone && shard.regions[region] <= since_) {
-      slot = end;
-      ++spent;
+  const std::byte* entry = shard.slots + slot * stride;
+  for (; slot < shard.capacity && spent < slots_max; ++slot, entry += stride) {
+    ++spent;
+    const std::uint32_t tag = tag_of(entry);
+    if (tag == kEmptyTag) {
       continue;
     }
-    const std::size_t slots_left = slots_max - spent;
-    std::size_t bytes = 0;
-    const std::uint32_t first = slot;
-    const std::byte* entry = shard.slots + slot * stride;
-    for (; slot < end && bytes / kBytesPerSlotCost < slots_left; ++slot, entry += stride) {
-      const std::uint32_t tag = tag_of(entry);
-      if (tag == kEmptyTag) {
-        continue;
-      }
-      const bool in_whole = is_whole(whole, entry);
-      if (is_wanted(tag, in_whole)) {
-        const std::size_t size = append(SnapshotWriter::Stream::kWalk, run, entry);
-        bytes += size;
-        whole_bytes += in_whole ? size : 0;
-      }
+    const bool in_whole = is_whole(whole, entry);
+    if (is_wanted(tag, in_whole)) {
+      const std::size_t bytes = append(SnapshotWriter::Stream::kWalk, run, entry);
+      whole_bytes += in_whole ? bytes : 0;
+      spent += bytes / kBytesPerSlotCost;
     }
-    spent += slot - first + bytes / kBytesPerSlotCost;
   }
   writer_->add_whole_bytes(whole_bytes);
   shard.walked = slot == shard.capacity ? Shard::kNotWalked : slot;
   return spent;
 }
 
+std::size_t HeapTable::walk_log(Shard& shard, WriteLog& log, const RunHeader& run,
+                                std::size_t slots_max) {
+  const std::size_t stride = layout_.stride;
+  std::size_t spent = 0;
+  for (; log.left() != 0 && spent < slots_max; log.advance()) {
+    const std::uint32_t* const next = log.next();
+    if (log.left() > kSlotsAhead) {
+      __builtin_prefetch(shard.slots + next[kSlotsAhead] * stride);
+    }
+    const std::byte* const entry = shard.slots + *next * stride;
+    if (const std::uint32_t tag = tag_of(entry); tag != kEmptyTag && is_wanted(tag, false)) {
+      spent += append(SnapshotWriter::Stream::kWalk, run, entry) / kBytesPerSlotCost;
+    }
+    shard.walked = *next + 1;
+    spent += kSlotsPerVisit;
+  }
+  if (log.left() == 0) {
+    log.end_walk();
+    shard.walked = Shard::kNotWalked;
+  }
+  return spent;
+}
+
 void HeapTable::release(NamespaceShards& shards) {
   for (std::uint32_t i = 0; i < shards.count(); ++i) {
     shards[i].walked = Shard::kNotWalked;
+    if (WriteLog* log = shards.log_of(i)) {
+      log->end_walk();
+    }
   }
   shards.is_walked = false;
   if (!shards.is_dropped) {

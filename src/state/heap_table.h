@@ -113,7 +113,16 @@ class HeapTable : public StateTable {
         copy_before_write(shards, shard, entry);
       }
       tag_of(entry) = epoch_;
-      shard.touch(entry, epoch_);
+      log_write(shards, shard, entry);
+    }
+  }
+  /// The entry was written for the first time in this epoch.
+  void log_write(NamespaceShards& shards, const Shard& shard, const std::byte* entry) {
+    if (tombstones_.keeps_keys) {
+      const auto offset = static_cast<std::size_t>(entry - shard.slots);
+      shards.log_of(static_cast<std::uint32_t>(&shard - &shards[0]))
+          ->add(static_cast<std::uint32_t>(offset / layout_.stride), epoch_, shard.capacity,
+                tombstones_.needed_above);
     }
   }
   /// Creates an entry at `slot`, which is a tombstone or empty, and returns where it is: elsewhere
@@ -196,6 +205,8 @@ class HeapTable : public StateTable {
   }
   std::size_t append(SnapshotWriter::Stream stream, const RunHeader& run, const std::byte* entry);
   std::size_t walk_shard(NamespaceShards& shards, std::uint32_t index, std::size_t slots_max);
+  /// The same where it is known which slots were written.
+  std::size_t walk_log(Shard& shard, WriteLog& log, const RunHeader& run, std::size_t slots_max);
   NamespaceShards*& recent(StateNamespace ns);
 
   const StateSchema schema_;

@@ -338,7 +338,7 @@ class KeyedHeapTable final : public HeapTable {
     init_value(entry + layout.value_offset);
     hash_of(entry) = hash;
     tag_of(entry) = epoch_;
-    shard.touch(entry, epoch_);
+    log_write(lookup.shards, shard, entry);
     ++shard.used;
     ++shard.live;
     return entry;

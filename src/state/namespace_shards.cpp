@@ -50,7 +50,8 @@ NamespaceShards::NamespaceShards(const EntryLayout& layout, const TombstoneRule&
     : layout_(layout),
       tombstones_(tombstones),
       key_groups_(key_groups),
-      split_entries_(split_entries) {}
+      split_entries_(split_entries),
+      logs_(tombstones.keeps_keys ? 1 : 0) {}
 
 NamespaceShards::~NamespaceShards() {
   while (sweep(std::size_t{1} << 20)) {
@@ -81,6 +82,9 @@ std::size_t NamespaceShards::memory_bytes() const {
   std::size_t total = sizeof(*this) + (is_split() ? count_ * sizeof(Shard) : 0);
   for (std::uint32_t i = 0; i < count_; ++i) {
     total += shards_[i].memory_bytes(layout_);
+  }
+  for (const WriteLog& log : logs_) {
+    total += log.memory_bytes();
   }
   return total + spare_bytes();
 }
@@ -125,8 +129,6 @@ void NamespaceShards::move_held(Shard& to, std::byte* from) {
     layout_.move_tombstone(slot, from);
   }
   ++to.used;
-  std::uint32_t& region = to.regions[static_cast<std::size_t>(slot - to.slots) >> kRegionShift];
-  region = std::max(region, epoch_of_tag(tag));
 }
 
 void NamespaceShards::destroy_rest(std::byte* entry) const {
@@ -140,7 +142,7 @@ void NamespaceShards::destroy_rest(std::byte* entry) const {
 
 void NamespaceShards::move_all(Shard& from, std::byte* slots, std::uint32_t capacity) {
   Shard to;
-  attach_slots(to, slots, capacity, layout_);
+  attach_slots(to, slots, capacity);
   std::byte* entry = from.slots;
   for (std::uint32_t i = 0; i < from.capacity; ++i, entry += layout_.stride) {
     if (is_held(tag_of(entry))) {
@@ -160,12 +162,8 @@ void NamespaceShards::grow_in_place(Shard& shard, std::uint32_t capacity) {
   const std::uint32_t held = count_held(shard);
   std::byte* const slots =
       grow_slots(shard.slots, block_bytes(old_capacity, layout_), block_bytes(capacity, layout_));
-  // What was the regions' place is slots now.
-  std::memset(slots + old_capacity * stride, 0,
-              region_count(old_capacity, layout_) * sizeof(std::uint32_t));
   shard = Shard();
-  attach_slots(shard, slots, capacity, layout_);
-  std::fill_n(shard.regions, region_count(capacity, layout_), kAnyEpoch);
+  attach_slots(shard, slots, capacity);
   // From the last slot down: an entry's new place is mostly further up, where everything is in
   // place already. The few that would go further down, or round the end, wait until the end.
   std::vector<std::byte> waiting;
@@ -217,7 +215,7 @@ void NamespaceShards::split() {
   for (std::uint32_t group = 0; group < groups; ++group) {
     if (counts[group] != 0) {
       const std::uint32_t capacity = capacity_for(counts[group]);
-      attach_slots(shards[group], allocate_block(capacity), capacity, layout_);
+      attach_slots(shards[group], allocate_block(capacity), capacity);
     }
   }
   if (tombstones_.keeps_keys) {
@@ -237,6 +235,7 @@ void NamespaceShards::split() {
   shards_ = split_.get();
   count_ = groups;
   mask_ = ~0U;
+  logs_.resize(logs_.empty() ? 0 : groups);
 }
 
 bool NamespaceShards::take_spare(Shard& shard) {
@@ -247,23 +246,33 @@ bool NamespaceShards::take_spare(Shard& shard) {
   Spare& spare = spare_[index];
   clear(spare, spare.capacity);
   std::memset(spare.slots, 0, block_bytes(spare.capacity, layout_));
-  attach_slots(shard, spare.slots, spare.capacity, layout_);
+  attach_slots(shard, spare.slots, spare.capacity);
   spare = Spare{};
   return true;
 }
 
-void NamespaceShards::make_room(Shard& shard) {
+void NamespaceShards::lose_log(const Shard& shard, std::uint32_t epoch) {
+  if (WriteLog* log = log_of(static_cast<std::uint32_t>(&shard - shards_))) {
+    log->lose(epoch);
+  }
+}
+
+void NamespaceShards::make_room(Shard& shard, std::uint32_t epoch) {
   WEIR_CHECK(shard.walked == Shard::kNotWalked);
   if (!shard.has_memory()) {
     if (!take_spare(shard)) {
-      attach_slots(shard, allocate_block(kSlotsMin), kSlotsMin, layout_);
+      attach_slots(shard, allocate_block(kSlotsMin), kSlotsMin);
     }
     return;
   }
   if (!is_split() && shard.live >= split_entries_ && key_groups_.count() > 1) {
     split();
+    for (WriteLog& log : logs_) {
+      log.lose(epoch);
+    }
     return;
   }
+  lose_log(shard, epoch);
   // With tombstones making up more than a quarter, the same size is enough.
   const std::uint32_t held = count_held(shard);
   const bool is_mostly_held = held >= shard.grow_at - shard.grow_at / 4;
@@ -299,13 +308,14 @@ void NamespaceShards::reserve(Shard& shard, std::uint64_t entries) {
   const auto live = static_cast<std::uint32_t>(std::min(entries, kEntriesMax));
   const std::uint32_t capacity = std::max(kSlotsMin, capacity_for(live));
   if (!shard.has_memory() && !take_spare(shard)) {
-    attach_slots(shard, allocate_block(capacity), capacity, layout_);
+    attach_slots(shard, allocate_block(capacity), capacity);
   } else if (shard.capacity < capacity - capacity / 8) {
     move_all(shard, allocate_block(capacity), capacity);
   }
 }
 
 void NamespaceShards::retire() {
+  std::fill(logs_.begin(), logs_.end(), WriteLog());
   spare_.resize(count_);
   sweep_next_ = 0;
   for (std::uint32_t i = 0; i < count_; ++i) {

@@ -99,11 +99,9 @@ std::byte* Shard::empty_slots() {
   return slots;
 }
 
-void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity,
-                  const EntryLayout& layout) {
+void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity) {
   WEIR_CHECK(!shard.has_memory() && capacity % kSlotGroupMax == 0);
   shard.slots = slots;
-  shard.regions = reinterpret_cast<std::uint32_t*>(slots + std::size_t{capacity} * layout.stride);
   shard.capacity = capacity;
   shard.used = 0;
   shard.live = 0;

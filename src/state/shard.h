@@ -20,20 +20,8 @@ inline std::uint32_t slot_of_hash(std::uint32_t hash, std::uint32_t capacity,
   return static_cast<std::uint32_t>((std::uint64_t{hash} * capacity) >> 32) & group_mask;
 }
 
-/// Behind the slots of a block lies one epoch per so many bytes of them: that of the last write to
-/// a slot that begins there. A delta passes over regions that were not written since its base.
-inline constexpr std::uint32_t kRegionShift = 13;
-/// Of a region that is always looked at.
-inline constexpr std::uint32_t kAnyEpoch = kErasedBit - 1;
-
-inline std::size_t region_count(std::uint32_t capacity, const EntryLayout& layout) {
-  constexpr std::size_t kLast = (std::size_t{1} << kRegionShift) - 1;
-  return (std::size_t{capacity} * layout.stride + kLast) >> kRegionShift;
-}
-/// Slots and regions together.
 inline std::size_t block_bytes(std::uint32_t capacity, const EntryLayout& layout) {
-  return std::size_t{capacity} * layout.stride +
-         region_count(capacity, layout) * sizeof(std::uint32_t);
+  return std::size_t{capacity} * layout.stride;
 }
 
 /// Memory for slots, zeroed. Large blocks are mapped and ask for huge pages.
@@ -55,7 +43,6 @@ struct Shard {
   static constexpr std::uint32_t kNotWalked = std::numeric_limits<std::uint32_t>::max();
 
   std::byte* slots = empty_slots();
-  std::uint32_t* regions = nullptr;
   std::uint32_t capacity = 1;
   std::uint32_t used = 0;  ///< slots that are not empty: live ones and tombstones
   std::uint32_t live = 0;
@@ -69,10 +56,6 @@ struct Shard {
   std::size_t memory_bytes(const EntryLayout& layout) const {
     return has_memory() ? block_bytes(capacity, layout) : 0;
   }
-  /// The entry was written in `epoch`, the highest so far.
-  void touch(const std::byte* entry, std::uint32_t epoch) const {
-    regions[static_cast<std::size_t>(entry - slots) >> kRegionShift] = epoch;
-  }
   std::byte* home(std::uint32_t hash, const EntryLayout& layout) const {
     return slots + std::size_t{slot_of_hash(hash, capacity, layout.group_mask)} * layout.stride;
   }
@@ -81,8 +64,7 @@ struct Shard {
 };
 
 /// Gives a shard a block of block_bytes() without entries. REQUIRES: !shard.has_memory().
-void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity,
-                  const EntryLayout& layout);
+void attach_slots(Shard& shard, std::byte* slots, std::uint32_t capacity);
 /// A slot for a new entry of this hash: the first empty one of its probe sequence. Tombstones are
 /// passed over. REQUIRES: used < grow_at.
 std::byte* first_empty_slot(Shard& shard, std::uint32_t hash, const EntryLayout& layout);

@@ -140,6 +140,38 @@ TEST_F(StateFileChain, FilesThatAreWholeInAllKeyGroupsTogetherNeedNoEarlierOnes)
   EXPECT_EQ(index.states.at(0).erased, 1U);
 }
 
+/// Not the whole table, unless much of it was written.
+TEST_F(StateFileChain, ADeltaVisitsWhatWasWritten) {
+  HeapBackend backend(options());
+  StateTable* table = value_or_fail(backend.open_table(describe<Sum, Sum>("sums")));
+  for (Sum key = 0; key < 100'000; ++key) {
+    put(*table, 0, key, key);
+  }
+  const auto slices_after = [&](Sum changes, CheckpointId checkpoint) {
+    for (Sum key = 0; key < changes; ++key) {
+      put(*table, 0, key * 17 % 100'000, key);
+    }
+    PendingSnapshot pending(local_file_system(),
+                            directory_.file("delta" + std::to_string(checkpoint)));
+    backend.start_snapshot(pending.sink, checkpoint, checkpoint - 1);
+    // Written again before its slot is visited.
+    put<Sum, Sum>(*table, 0, 0, 1);
+    int slices = 1;
+    for (; backend.copy_slice(1000) != HeapBackend::CopyProgress::kDone; ++slices) {
+      pending.executor.run_all();
+    }
+    pending.executor.run_all();
+    EXPECT_EQ(pending.result->value().entries, changes);
+    backend.forget_before(checkpoint);
+    return slices;
+  };
+  static_cast<void>(take_snapshot(backend, local_file_system(), directory_.file("all"), 1));
+  EXPECT_LT(slices_after(100, 2), 5);
+  EXPECT_LT(slices_after(100, 3), 5);
+  EXPECT_GT(slices_after(50'000, 4), 100);
+  EXPECT_LT(slices_after(100, 5), 5) << "what was written too much is known again";
+}
+
 /// What nobody opens is written whole with the key groups it is in.
 TEST_F(StateFileChain, AStateNobodyOpensGoesOnInFilesThatAreWhole) {
   HeapBackend carrying(options());
