@@ -1,6 +1,8 @@
 #include "job_process.h"
 
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -9,6 +11,9 @@
 
 namespace crash {
 namespace {
+
+/// A job that is waited for that long is not slow.
+constexpr Milliseconds kHangs{30'000};
 
 ChildProcess::Order order_of(const JobSettings& settings, const std::string& log_path,
                              const JobProcess::Faults& faults) {
@@ -29,7 +34,7 @@ ChildProcess::Order order_of(const JobSettings& settings, const std::string& log
 
 JobProcess::JobProcess(const JobSettings& settings, const std::string& log_path,
                        const Faults& faults)
-    : process_(order_of(settings, log_path, faults)) {}
+    : process_(order_of(settings, log_path, faults)), log_path_(log_path) {}
 
 void JobProcess::kill() { process_.signal(SIGKILL); }
 void JobProcess::terminate() { process_.signal(SIGTERM); }
@@ -95,9 +100,21 @@ bool JobProcess::wait_for_checkpoints(std::int64_t count, Milliseconds timeout) 
 
 std::optional<Ending> JobProcess::wait(Milliseconds timeout) {
   const auto ending = process_.wait(timeout);
+  if (!ending.has_value() && timeout >= kHangs) {
+    log_stacks();
+  }
   while (take_line({})) {
   }
   return ending;
+}
+
+void JobProcess::log_stacks() {
+  const std::string command =
+      "{ command -v gdb >/dev/null && gdb -p " + std::to_string(process_.pid()) +
+      " -batch -ex 'thread apply all backtrace 24'; } >> '" + log_path_ + "' 2>&1";
+  if (std::system(command.c_str()) != 0) {  // NOLINT(concurrency-mt-unsafe)
+    std::fprintf(stderr, "no stacks of process %d\n", static_cast<int>(process_.pid()));
+  }
 }
 
 const JobProcess::Report& JobProcess::wait_for_report(Milliseconds timeout) {

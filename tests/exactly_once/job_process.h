@@ -52,6 +52,7 @@ class JobProcess {
   bool wait_until_stopped(Milliseconds timeout);
   /// So many checkpoints of this process completed.
   bool wait_for_checkpoints(std::int64_t count, Milliseconds timeout);
+  /// Of one that still runs after half a minute the log gets the stacks, where there is a gdb.
   std::optional<Ending> wait(Milliseconds timeout);
   /// Waits for the end and reads the rest of the reports.
   const Report& wait_for_report(Milliseconds timeout);
@@ -59,8 +60,10 @@ class JobProcess {
 
  private:
   bool take_line(Milliseconds timeout);
+  void log_stacks();
 
   ChildProcess process_;
+  const std::string log_path_;
   Report report_;
 };
 
