@@ -372,7 +372,7 @@ void HeapTable::load_dropped(StateNamespace ns, KeyGroupRange key_groups) {
   if (shards == nullptr) {
     return;
   }
-  const int first = key_groups_.first();
+  const auto first = static_cast<int>(key_groups_.first());
   const int last = first + static_cast<int>(key_groups_.count()) - 1;
   if (key_groups.first <= first && last <= key_groups.last) {
     remove_namespace(*shards);
