@@ -192,7 +192,8 @@ TEST_P(GoldenCheckpoint, IsRestored) {
 
 INSTANTIATE_TEST_SUITE_P(
     Versions, GoldenCheckpoint,
-    ::testing::Values(Version{"0.1-state-file-1", false}, Version{"0.1-state-file-2", true}),
+    ::testing::Values(Version{"0.1-state-file-1", false}, Version{"0.1-state-file-2", true},
+                      Version{"0.1-state-file-3", true}),
     [](const auto& version) {
       std::string name = version.param.folder;
       std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == '-'; }, '_');
