@@ -39,6 +39,7 @@ class KeyedProcessOperator final : public Operator {
     KeyedOpenContext<K> open_context(context, current_, side_outputs_);
     function_.open(open_context);
     tables_ = open_context.tables();
+    cleaners_ = open_context.take_cleaners();
     return open_context.status();
   }
 
@@ -54,6 +55,7 @@ class KeyedProcessOperator final : public Operator {
   Status process_batch(BatchPtr batch, int /*input*/) override {
     const KeyColumn column = keys_->keys(*batch, *scratch_);
     const auto records = std::as_const(*batch).template records<In>();
+    clean_up(records.size());
     // The loads of a whole batch overlap here; one by one each would be waited for.
     for (StateTable* table : tables_) {
       table->prefetch(kNoNamespace, column);
@@ -87,7 +89,19 @@ class KeyedProcessOperator final : public Operator {
   Status resume() override { return fire_due(); }
 
  private:
+  /// Removes a part of what has expired.
+  void clean_up(std::size_t records) {
+    if (cleaners_.empty()) {
+      return;
+    }
+    const TimestampMs now = context_->processing_time();
+    for (const auto& cleaner : cleaners_) {
+      cleaner->on_records(records, now);
+    }
+  }
+
   Status fire_due() {
+    clean_up(0);
     is_busy_ = !fire(timers_->event_time(), event_time_due_) ||
                !fire(timers_->processing_time(), processing_time_due_);
     if (!is_busy_) {
@@ -133,6 +147,7 @@ class KeyedProcessOperator final : public Operator {
   std::optional<KeyedContext<K>> keyed_context_;
   std::optional<Collector<Out>> collector_;
   std::vector<StateTable*> tables_;
+  std::vector<std::unique_ptr<TtlCleaner>> cleaners_;
   TimestampMs event_time_due_ = kMinTimestamp;
   TimestampMs processing_time_due_ = kMinTimestamp;
   bool is_busy_ = false;

@@ -2,13 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "weir/aggregate_function.h"
 #include "weir/key_hash.h"
 #include "weir/state_table.h"
+#include "weir/state_ttl.h"
 
 namespace weir {
 
@@ -20,29 +24,106 @@ struct CurrentKey {
   std::uint32_t hash = 0;
 };
 
-template <class V>
+/// The entry of the current key in one table.
 class StateHandle {
  public:
   StateHandle() = default;
-  StateHandle(StateTable* table, const CurrentKey* current) : table_(table), current_(current) {}
+  /// `ttl` is null when values live for ever.
+  StateHandle(StateTable* table, const CurrentKey* current, std::shared_ptr<TtlRule> ttl = nullptr)
+      : table_(table), current_(current), ttl_(std::move(ttl)) {}
+
+  void clear() { table_->erase(kNoNamespace, current_->key, current_->hash); }
 
  protected:
-  const V* find() const {
+  template <class V>
+  const V* find_stored() const {
     return static_cast<const V*>(table_->find(kNoNamespace, current_->key, current_->hash));
   }
-  V* find_for_update() {
-    return static_cast<V*>(
-        table_->find_for_update(kNoNamespace, current_->key, current_->hash));
+  template <class V>
+  V* find_stored_for_update() const {
+    return static_cast<V*>(table_->find_for_update(kNoNamespace, current_->key, current_->hash));
   }
-  V& find_or_create() {
-    return *static_cast<V*>(
-        table_->find_or_create(kNoNamespace, current_->key, current_->hash));
+  template <class V>
+  V& find_or_create_stored() {
+    return *static_cast<V*>(table_->find_or_create(kNoNamespace, current_->key, current_->hash));
   }
-  void erase() { table_->erase(kNoNamespace, current_->key, current_->hash); }
+  void erase_stored() const { table_->erase(kNoNamespace, current_->key, current_->hash); }
+  TtlRule* ttl() const { return ttl_.get(); }
+
+  /// Of state whose parts expire one by one: whether there is anything to read, after what has
+  /// expired is removed and, if reads do so, the rest is refreshed.
+  template <class Stored, class Refresh>
+  const Stored* find_unexpired(const Refresh& refresh) const {
+    const auto* found = find_stored<Stored>();
+    if (found == nullptr) {
+      return nullptr;
+    }
+    const Expiry expiry = ttl_->hides_expired() ? expiry_of(*found, *ttl_) : Expiry::kNothing;
+    if (expiry == Expiry::kAll) {
+      erase_stored();
+      return nullptr;
+    }
+    if (expiry == Expiry::kSome || ttl_->is_refreshed_by_reads()) {
+      auto* value = find_stored_for_update<Stored>();
+      if (expiry == Expiry::kSome) {
+        remove_expired(*value, *ttl_);
+      }
+      if (ttl_->is_refreshed_by_reads()) {
+        refresh(*value);
+      }
+      return value;
+    }
+    return found;
+  }
 
  private:
   StateTable* table_ = nullptr;
   const CurrentKey* current_ = nullptr;
+  std::shared_ptr<TtlRule> ttl_;
+};
+
+/// State that is one value, which expires as a whole.
+template <class V>
+class SingleValueHandle : public StateHandle {
+ public:
+  using StateHandle::StateHandle;
+
+ protected:
+  const V* find() const {
+    if (ttl() == nullptr) {
+      return find_stored<V>();
+    }
+    const auto* found = find_unexpired<Expiring<V>>(
+        [this](Expiring<V>& stored) { stored.last_access_ms = ttl()->now; });
+    return found == nullptr ? nullptr : &found->value;
+  }
+  /// Null when there is none, or none that has not expired.
+  V* find_for_update() {
+    if (ttl() == nullptr) {
+      return find_stored_for_update<V>();
+    }
+    auto* found = find_stored_for_update<Expiring<V>>();
+    if (found == nullptr) {
+      return nullptr;
+    }
+    if (ttl()->is_expired(*found)) {
+      erase_stored();
+      return nullptr;
+    }
+    found->last_access_ms = ttl()->now;
+    return &found->value;
+  }
+  V& find_or_create() {
+    if (ttl() == nullptr) {
+      return find_or_create_stored<V>();
+    }
+    if (V* found = find_for_update()) {
+      return *found;
+    }
+    auto& created = find_or_create_stored<Expiring<V>>();
+    created.last_access_ms = ttl()->now;
+    return created.value;
+  }
 };
 
 /// Hash of map-state keys inside one key's map: not stored, so it may be anything good.
@@ -57,11 +138,10 @@ struct UserKeyHash {
 
 /// One value per key. All calls concern the key of the record or timer being processed.
 template <class T>
-class ValueState : public detail::StateHandle<T> {
-  using Base = detail::StateHandle<T>;
-
+class ValueState : public detail::SingleValueHandle<T> {
  public:
-  using Base::Base;
+  using detail::SingleValueHandle<T>::SingleValueHandle;
+
   /// The value, or null when there is none. Valid until the next change of any state.
   const T* value() const { return this->find(); }
   T value_or(T otherwise) const {
@@ -72,70 +152,210 @@ class ValueState : public detail::StateHandle<T> {
   /// change of any state.
   T& mutable_value() { return this->find_or_create(); }
   void update(T value) { this->find_or_create() = std::move(value); }
-  void clear() { this->erase(); }
 };
 
 /// A list per key.
 template <class T>
-class ListState : public detail::StateHandle<std::vector<T>> {
-  using Base = detail::StateHandle<std::vector<T>>;
+class ListState : public detail::StateHandle {
+  using List = std::vector<T>;
+  using Element = detail::Expiring<T>;
 
  public:
-  using Base::Base;
-  /// The elements in insertion order; null when there are none.
-  const std::vector<T>* get() const { return this->find(); }
-  void add(T element) { this->find_or_create().push_back(std::move(element)); }
-  void add_all(const std::vector<T>& elements) {
-    if (!elements.empty()) {
-      auto& list = this->find_or_create();
-      list.insert(list.end(), elements.begin(), elements.end());
+  using detail::StateHandle::StateHandle;
+
+  /// The elements in insertion order; null when there are none. Valid until the next change of any
+  /// state, and with a time to live until the next call.
+  const List* get() const {
+    if (ttl() == nullptr) {
+      return find_stored<List>();
+    }
+    const auto* found = find_unexpired<std::vector<Element>>([this](std::vector<Element>& list) {
+      for (Element& element : list) {
+        element.last_access_ms = ttl()->now;
+      }
+    });
+    if (found == nullptr) {
+      return nullptr;
+    }
+    unexpired_.clear();
+    for (const Element& element : *found) {
+      unexpired_.push_back(element.value);
+    }
+    return &unexpired_;
+  }
+  void add(T element) {
+    if (ttl() == nullptr) {
+      find_or_create_stored<List>().push_back(std::move(element));
+    } else {
+      find_or_create_stored<std::vector<Element>>().push_back({std::move(element), ttl()->now});
+    }
+  }
+  void add_all(const List& elements) {
+    for (const auto& element : elements) {
+      add(element);
     }
   }
   /// Replaces the list.
-  void update(std::vector<T> elements) {
-    if (elements.empty()) {
-      clear();
-    } else {
-      this->find_or_create() = std::move(elements);
+  void update(List elements) {
+    clear();
+    if (ttl() != nullptr) {
+      add_all(elements);
+    } else if (!elements.empty()) {
+      find_or_create_stored<List>() = std::move(elements);
     }
   }
-  void clear() { this->erase(); }
+
+ private:
+  mutable List unexpired_;
 };
 
 /// A map per key.
 template <class K, class V>
-class MapState : public detail::StateHandle<std::unordered_map<K, V, detail::UserKeyHash>> {
+class MapState : public detail::StateHandle {
  public:
   using Map = std::unordered_map<K, V, detail::UserKeyHash>;
-  using detail::StateHandle<Map>::StateHandle;
+  using ExpiringMap = std::unordered_map<K, detail::Expiring<V>, detail::UserKeyHash>;
+  using detail::StateHandle::StateHandle;
 
   /// The entry's value, or null. Valid until the next change of any state.
   const V* get(const K& key) const {
-    const Map* map = this->find();
+    if (ttl() == nullptr) {
+      const Map* map = find_stored<Map>();
+      const auto entry = map == nullptr ? typename Map::const_iterator() : map->find(key);
+      return map == nullptr || entry == map->end() ? nullptr : &entry->second;
+    }
+    const auto* map = find_stored<ExpiringMap>();
     if (map == nullptr) {
       return nullptr;
     }
     const auto entry = map->find(key);
-    return entry == map->end() ? nullptr : &entry->second;
+    if (entry == map->end()) {
+      return nullptr;
+    }
+    if (ttl()->is_expired(entry->second) && ttl()->hides_expired()) {
+      remove_stored<ExpiringMap>(key);
+      return nullptr;
+    }
+    if (ttl()->is_refreshed_by_reads()) {
+      auto& refreshed = find_stored_for_update<ExpiringMap>()->find(key)->second;
+      refreshed.last_access_ms = ttl()->now;
+      return &refreshed.value;
+    }
+    return &entry->second.value;
   }
   bool contains(const K& key) const { return get(key) != nullptr; }
-  void put(const K& key, V value) { this->find_or_create()[key] = std::move(value); }
+  void put(const K& key, V value) { mutable_value(key) = std::move(value); }
   /// The entry's value to change in place, default-constructed when absent.
-  V& mutable_value(const K& key) { return this->find_or_create()[key]; }
-  void remove(const K& key) {
-    if (!contains(key)) {
-      return;
+  V& mutable_value(const K& key) {
+    if (ttl() == nullptr) {
+      return find_or_create_stored<Map>()[key];
     }
-    Map* map = this->find_for_update();
-    map->erase(key);
-    if (map->empty()) {
-      clear();
+    auto& entry = find_or_create_stored<ExpiringMap>().try_emplace(key, fresh()).first->second;
+    if (ttl()->is_expired(entry)) {
+      entry = fresh();
+    }
+    entry.last_access_ms = ttl()->now;
+    return entry.value;
+  }
+  void remove(const K& key) {
+    if (ttl() == nullptr) {
+      remove_stored<Map>(key);
+    } else {
+      remove_stored<ExpiringMap>(key);
     }
   }
-  bool empty() const { return this->find() == nullptr; }
-  /// All entries; null when there are none.
-  const Map* entries() const { return this->find(); }
-  void clear() { this->erase(); }
+  bool empty() const { return entries() == nullptr; }
+  /// All entries; null when there are none. With a time to live valid until the next call.
+  const Map* entries() const {
+    if (ttl() == nullptr) {
+      return find_stored<Map>();
+    }
+    const auto* found = find_unexpired<ExpiringMap>([this](ExpiringMap& map) {
+      for (auto& entry : map) {
+        entry.second.last_access_ms = ttl()->now;
+      }
+    });
+    if (found == nullptr) {
+      return nullptr;
+    }
+    unexpired_.clear();
+    for (const auto& [key, stored] : *found) {
+      unexpired_.emplace(key, stored.value);
+    }
+    return &unexpired_;
+  }
+
+ private:
+  detail::Expiring<V> fresh() const { return {V{}, ttl()->now}; }
+  template <class Stored>
+  void remove_stored(const K& key) const {
+    const auto* found = find_stored<Stored>();
+    if (found == nullptr || !found->contains(key)) {
+      return;
+    }
+    auto* map = find_stored_for_update<Stored>();
+    map->erase(key);
+    if (map->empty()) {
+      erase_stored();
+    }
+  }
+
+  mutable Map unexpired_;
+};
+
+/// One value per key that every added one is folded into by a reduce function T(const T&, const
+/// T&).
+template <class T>
+class ReducingState : public detail::SingleValueHandle<T> {
+ public:
+  using ReduceFunction = std::function<T(const T&, const T&)>;
+
+  ReducingState() = default;
+  ReducingState(detail::SingleValueHandle<T> handle, ReduceFunction reduce)
+      : detail::SingleValueHandle<T>(std::move(handle)), reduce_(std::move(reduce)) {}
+
+  /// What was added so far, reduced; null when nothing was. Valid until the next change of any
+  /// state.
+  const T* get() const { return this->find(); }
+  void add(T value) {
+    if (T* found = this->find_for_update()) {
+      *found = reduce_(std::as_const(*found), std::as_const(value));
+    } else {
+      this->find_or_create() = std::move(value);
+    }
+  }
+
+ private:
+  ReduceFunction reduce_;
+};
+
+/// The accumulator of an AggregateFunction per key; In: what is added to it.
+template <class In, class A>
+  requires AggregateFunction<A, In>
+class AggregatingState : public detail::SingleValueHandle<typename A::Accumulator> {
+  using Base = detail::SingleValueHandle<typename A::Accumulator>;
+
+ public:
+  AggregatingState() = default;
+  AggregatingState(Base handle, A function)
+      : Base(std::move(handle)), function_(std::move(function)) {}
+
+  /// The result for what was added so far; nothing when nothing was.
+  std::optional<AggregateResult<A>> get() const {
+    const auto* found = this->find();
+    return found == nullptr ? std::nullopt : std::optional(function_->get_result(*found));
+  }
+  void add(const In& value) {
+    auto* found = this->find_for_update();
+    if (found == nullptr) {
+      found = &this->find_or_create();
+      *found = function_->create_accumulator();
+    }
+    function_->add(*found, value);
+  }
+
+ private:
+  std::optional<A> function_;
 };
 
 template <Encodable K, Encodable V>

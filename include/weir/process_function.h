@@ -23,20 +23,40 @@ class KeyedOpenContext {
       : context_(context), current_(current), side_outputs_(side_outputs) {}
 
   template <class T>
-  ValueState<T> value_state(const std::string& name) {
+  ValueState<T> value_state(const std::string& name, const StateTtlConfig& ttl = {}) {
     check_storable<T>();
-    return ValueState<T>(open_table<T>(name), &current_);
+    return open_handle<ValueState<T>, T, detail::Expiring<T>>(name, ttl);
   }
   template <class T>
-  ListState<T> list_state(const std::string& name) {
+  ListState<T> list_state(const std::string& name, const StateTtlConfig& ttl = {}) {
     check_storable<T>();
-    return ListState<T>(open_table<std::vector<T>>(name), &current_);
+    return open_handle<ListState<T>, std::vector<T>, std::vector<detail::Expiring<T>>>(name, ttl);
   }
   template <class UK, class UV>
-  MapState<UK, UV> map_state(const std::string& name) {
+  MapState<UK, UV> map_state(const std::string& name, const StateTtlConfig& ttl = {}) {
     check_storable<UV>();
     static_assert(Key<UK>, "weir: the keys of map_state() must be what key_by() takes as a key");
-    return MapState<UK, UV>(open_table<typename MapState<UK, UV>::Map>(name), &current_);
+    using State = MapState<UK, UV>;
+    return open_handle<State, typename State::Map, typename State::ExpiringMap>(name, ttl);
+  }
+  /// `reduce`: T(const T&, const T&).
+  template <class T, class F>
+  ReducingState<T> reducing_state(const std::string& name, F reduce,
+                                  const StateTtlConfig& ttl = {}) {
+    check_storable<T>();
+    static_assert(std::is_invocable_r_v<T, const F&, const T&, const T&>,
+                  "weir: reducing_state() takes a function T(const T&, const T&)");
+    return {open_handle<detail::SingleValueHandle<T>, T, detail::Expiring<T>>(name, ttl),
+            std::move(reduce)};
+  }
+  template <class In, class A>
+  AggregatingState<In, A> aggregating_state(const std::string& name, A function,
+                                            const StateTtlConfig& ttl = {}) {
+    using Accumulator = typename A::Accumulator;
+    check_storable<Accumulator>();
+    using Handle = detail::SingleValueHandle<Accumulator>;
+    return {open_handle<Handle, Accumulator, detail::Expiring<Accumulator>>(name, ttl),
+            std::move(function)};
   }
   const SubtaskInfo& subtask() const { return context_.info(); }
   MetricGroup& metrics() { return context_.metrics(); }
@@ -44,6 +64,8 @@ class KeyedOpenContext {
   const Status& status() const { return status_; }
   /// For the runtime: the tables behind the declared states.
   const std::vector<StateTable*>& tables() const { return tables_; }
+  /// For the runtime: what removes expired values, one per state that has a time to live.
+  std::vector<std::unique_ptr<detail::TtlCleaner>> take_cleaners() { return std::move(cleaners_); }
 
  private:
   template <class T>
@@ -54,12 +76,32 @@ class KeyedOpenContext {
                   "with a weir::Codec");
   }
 
+  /// Plain: what is stored without a time to live; Expiring: with one.
+  template <class Handle, class Plain, class Expiring>
+  Handle open_handle(const std::string& name, const StateTtlConfig& ttl) {
+    if (ttl.ttl.count() < 0 || ttl.cleanup_incrementally < 0) {
+      fail({ErrorCode::kInvalidArgument,
+            "state '" + name + "': StateTtlConfig takes no negative numbers"});
+    }
+    if (ttl.ttl.count() <= 0) {
+      return Handle(open_table<Plain>(name), &current_);
+    }
+    StateTable* const table = open_table<Expiring>(name);
+    auto rule = std::make_shared<detail::TtlRule>(ttl);
+    if (table != nullptr) {
+      cleaners_.push_back(std::make_unique<detail::TableTtlCleaner<K, Expiring>>(*table, rule));
+    }
+    return Handle(table, &current_, std::move(rule));
+  }
+
+  void fail(Error error) { status_ = status_.ok() ? Status(std::move(error)) : status_; }
+
   template <class V>
   StateTable* open_table(const std::string& name) {
-    Result<StateTable*> table = context_.keyed_state().open_table(
-        {name, &type_ops<K>(), &type_ops<V>(), nullptr});
+    Result<StateTable*> table =
+        context_.keyed_state().open_table({name, &type_ops<K>(), &type_ops<V>(), nullptr});
     if (!table.ok()) {
-      status_ = status_.ok() ? table.error() : status_;
+      fail(table.error());
       return nullptr;
     }
     tables_.push_back(table.value());
@@ -70,6 +112,7 @@ class KeyedOpenContext {
   const detail::CurrentKey& current_;
   const std::vector<std::string>& side_outputs_;
   std::vector<StateTable*> tables_;
+  std::vector<std::unique_ptr<detail::TtlCleaner>> cleaners_;
   Status status_;
 };
 
@@ -98,7 +141,8 @@ class TimerService {
   /// For the runtime.
   Status open(const TypeOps& key) {
     WEIR_ASSIGN(event_time_, context_.keyed_state().open_timers("event-time-timers", key));
-    WEIR_ASSIGN(processing_time_, context_.keyed_state().open_timers("processing-time-timers", key));
+    WEIR_ASSIGN(processing_time_,
+                context_.keyed_state().open_timers("processing-time-timers", key));
     return {};
   }
   TimerQueue& event_time() { return *event_time_; }
@@ -133,7 +177,8 @@ class KeyedContext {
         return;
       }
     }
-    WEIR_CHECK_MESSAGE(false, "the side output was not declared with with_side_output(): " + tag.name());
+    WEIR_CHECK_MESSAGE(false,
+                       "the side output was not declared with with_side_output(): " + tag.name());
   }
 
   /// For the runtime.
@@ -161,7 +206,8 @@ class KeyedContext {
     if (side.batch == nullptr) {
       side.batch = Batch::make<T>();
     }
-    WEIR_CHECK_MESSAGE(&side.batch->type() == &type_ops<T>(), "side output used with another record type: " + side.name);
+    WEIR_CHECK_MESSAGE(&side.batch->type() == &type_ops<T>(),
+                       "side output used with another record type: " + side.name);
     side.batch->push_back(std::move(record), timestamp_);
     if (side.batch->full()) {
       context_.side_output(side.index).emit(std::move(side.batch));

@@ -40,20 +40,20 @@ template <class A, class B>
 struct ElementTypes<std::pair<A, B>> {
   using List = Types<A, B>;
 };
-template <class K, class V>
-struct ElementTypes<std::map<K, V>> {
+template <class K, class V, class... Rest>
+struct ElementTypes<std::map<K, V, Rest...>> {
   using List = Types<K, V>;
 };
-template <class K, class V>
-struct ElementTypes<std::unordered_map<K, V>> {
+template <class K, class V, class... Rest>
+struct ElementTypes<std::unordered_map<K, V, Rest...>> {
   using List = Types<K, V>;
 };
-template <class K>
-struct ElementTypes<std::set<K>> {
+template <class K, class... Rest>
+struct ElementTypes<std::set<K, Rest...>> {
   using List = Types<K>;
 };
-template <class K>
-struct ElementTypes<std::unordered_set<K>> {
+template <class K, class... Rest>
+struct ElementTypes<std::unordered_set<K, Rest...>> {
   using List = Types<K>;
 };
 

@@ -71,6 +71,9 @@ bool JobProcess::wait_until(const std::function<bool(const Report&)>& is_it, Mil
   while (!is_it(report_)) {
     const auto left =
         std::chrono::duration_cast<Milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0 && timeout >= kHangs) {
+      log_stacks();
+    }
     if (left.count() <= 0 || (!take_line(left) && !process_.is_running() && !take_line({}))) {
       return is_it(report_);
     }
