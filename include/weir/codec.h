@@ -61,6 +61,8 @@ class Decoder {
   /// True when all bytes were consumed and nothing was malformed.
   bool exhausted() const { return ok_ && data_.empty(); }
   std::size_t remaining() const { return data_.size(); }
+  /// What was not read yet.
+  std::string_view rest() const { return data_; }
   void fail() {
     ok_ = false;
     data_ = {};

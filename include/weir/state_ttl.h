@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "weir/codec.h"
 #include "weir/state_table.h"
 #include "weir/time.h"
 
@@ -44,6 +46,28 @@ struct Expiring {
   T value;
   TimestampMs last_access_ms;
 };
+
+}  // namespace detail
+
+/// A schema of its own, so that a time to live may come and go when state is restored.
+template <Encodable T>
+struct Codec<detail::Expiring<T>> {
+  static std::string schema() { return "expiring<" + Codec<T>::schema() + ">"; }
+  static void encode(const detail::Expiring<T>& value, Encoder& out) {
+    Codec<T>::encode(value.value, out);
+    out.raw(value.last_access_ms);
+  }
+  static void decode(Decoder& in, detail::Expiring<T>& value) {
+    Codec<T>::decode(in, value.value);
+    value.last_access_ms = in.raw<TimestampMs>();
+  }
+};
+
+namespace detail {
+
+template <class T>
+inline constexpr std::size_t kRawEncodedSize<Expiring<T>> =
+    kRawEncodedSize<T> == 0 ? 0 : kRawEncodedSize<T> + sizeof(TimestampMs);
 
 /// The rules for one state, and the processing time by which they are applied.
 class TtlRule {

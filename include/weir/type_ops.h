@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "weir/codec.h"
 #include "weir/content_hash.h"
@@ -17,6 +18,14 @@
 #include "weir/type_parts.h"
 
 namespace weir {
+
+/// The encoded form of what `T{}` is, and of what its parts are when they are made on their own: a
+/// struct's members, a container's element, in the order of the schema. For fields that stored
+/// values do not have.
+struct EncodedDefault {
+  std::string bytes;
+  std::vector<EncodedDefault> parts;
+};
 
 /// What compiled code needs to know of a type to hold, move and store its values: the erased side
 /// of record, key and state types. One instance per type, from type_ops<T>().
@@ -33,10 +42,11 @@ struct TypeOps {
   /// Moves the value to raw memory at `to` and destroys the one at `from`.
   void (*relocate)(void* to, void* from) = nullptr;
   void (*destroy)(void* object) = nullptr;
-  bool (*equals)(const void* a, const void* b) = nullptr;       ///< null if T has no ==
-  void (*encode)(const void* value, Encoder& out) = nullptr;    ///< null if T is not Encodable
-  void (*decode)(Decoder& in, void* value) = nullptr;           ///< `value` is a constructed T
+  bool (*equals)(const void* a, const void* b) = nullptr;     ///< null if T has no ==
+  void (*encode)(const void* value, Encoder& out) = nullptr;  ///< null if T is not Encodable
+  void (*decode)(Decoder& in, void* value) = nullptr;         ///< `value` is a constructed T
   std::string (*schema)() = nullptr;
+  EncodedDefault (*encoded_default)() = nullptr;  ///< null if T is not Encodable
   /// content_hash() of `count` values that lie one after the other; null if T is not Encodable.
   void (*content_hashes)(const void* values, std::size_t count, std::uint32_t* hashes) = nullptr;
 };
@@ -67,6 +77,42 @@ consteval bool has_equality() {
   } else {
     return false;
   }
+}
+
+/// False for what is no struct of encodable members, such as one with a Codec of its own.
+template <class T>
+consteval bool are_members_encodable_of() {
+  if constexpr (reflect::Aggregate<T>) {
+    return are_members_encodable<T>();
+  } else {
+    return false;
+  }
+}
+
+template <class T>
+EncodedDefault encoded_default_of();
+
+template <class... Parts>
+std::vector<EncodedDefault> encoded_defaults_of(Types<Parts...> /*parts*/) {
+  return {encoded_default_of<Parts>()...};
+}
+
+template <class T>
+EncodedDefault encoded_default_of() {
+  EncodedDefault result;
+  if constexpr (Encodable<T> && std::is_default_constructible_v<T>) {
+    const T whole{};
+    result.bytes = encode_value(whole);
+    result.parts = encoded_defaults_of(parts_of<T>());
+    if constexpr (are_members_encodable_of<T>()) {
+      // A member has what its initializer in the struct says.
+      std::size_t i = 0;
+      std::apply(
+          [&](const auto&... member) { ((result.parts[i++].bytes = encode_value(member)), ...); },
+          reflect::fields(whole));
+    }
+  }
+  return result;
 }
 
 template <class T>
@@ -105,6 +151,7 @@ TypeOps make_type_ops() {
     };
     ops.decode = [](Decoder& in, void* value) { Codec<T>::decode(in, *static_cast<T*>(value)); };
     ops.schema = [] { return Codec<T>::schema(); };
+    ops.encoded_default = &encoded_default_of<T>;
     ops.content_hashes = [](const void* values, std::size_t count, std::uint32_t* hashes) {
       std::string scratch;
       for (std::size_t i = 0; i < count; ++i) {

@@ -110,6 +110,9 @@ Result<HeapBackend::OpenState*> HeapBackend::open(StateKind kind, StateTableDesc
     if (!loaded.ok()) {
       return in_operator(loaded.error());
     }
+    if (restore_->has_migrated()) {
+      closed_.clear();  // The next snapshot is whole, in the schema that there is now.
+    }
   }
   table->set_epoch(epoch_);
   table->set_needed_above(needed_above());

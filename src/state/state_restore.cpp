@@ -5,6 +5,9 @@
 #include <string_view>
 #include <utility>
 
+#include "base/log.h"
+#include "weir/codec.h"
+
 namespace weir::state {
 
 namespace {
@@ -82,15 +85,36 @@ Status StateRestore::check_whole(const Chain& chain) {
                        ", whose file is not there");
 }
 
-Status StateRestore::check_schema(const StateSchema& present, const StateSchema& stored) const {
+Result<const SchemaMigration*> StateRestore::migration_of(const HeapTable& table,
+                                                          const StateSchema& stored) {
+  const StateSchema& present = table.schema();
   if (present == stored) {
-    return {};
+    return nullptr;
   }
-  return Error{ErrorCode::kInvalidArgument, "operator " + owner_ + ": state '" + present.name +
-                                                "' was stored as " + stored.key_schema + " -> " +
-                                                stored.value_schema +
-                                                ", but the job declares it as " +
-                                                present.key_schema + " -> " + present.value_schema};
+  const auto refuse = [&](const std::string& why) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "operator " + owner_ + ": state '" + present.name + "' was stored as " +
+                     stored.key_schema + " -> " + stored.value_schema +
+                     ", but the job declares it as " + present.key_schema + " -> " +
+                     present.value_schema + ": " + why};
+  };
+  if (present.key_schema != stored.key_schema) {
+    return refuse("the type of a key cannot change");
+  }
+  const std::pair<Id, std::string> id{{present.kind, present.name}, stored.value_schema};
+  if (const auto found = migrations_.find(id); found != migrations_.end()) {
+    return &found->second;
+  }
+  WEIR_ASSIGN(const Schema from, Schema::parse(stored.value_schema));
+  WEIR_ASSIGN(const Schema to, Schema::parse(present.value_schema));
+  auto migration = SchemaMigration::plan(from, to, table.descriptor().value->encoded_default());
+  if (!migration.ok()) {
+    return refuse(migration.error().message);
+  }
+  for (const std::string& change : migration.value().changes()) {
+    log().info("operator {}: state '{}': {}", owner_, present.name, change);
+  }
+  return &migrations_.emplace(id, std::move(migration).value()).first->second;
 }
 
 std::uint64_t StateRestore::Carried::entry_count() const {
@@ -125,7 +149,7 @@ std::uint64_t StateRestore::stored_entries(const HeapTable& table) const {
 /// A state with one namespace gets room for all of it. How many entries each of several namespaces
 /// (windows) has is not stored; but runs are in the order of hashes, and hashes are spread evenly,
 /// so the part of the range that a run covers tells how many entries belong to it.
-Status StateRestore::make_room(const EncodedRun& run, HeapTable& table) {
+Status StateRestore::make_room(const StateSchema& stored, const EncodedRun& run, HeapTable& table) {
   if (run.header.ns == kNoNamespace) {
     if (std::exchange(sized_, &table) != &table) {
       table.reserve(kNoNamespace, NamespaceShards::kAllGroups, stored_entries(table));
@@ -136,7 +160,7 @@ Status StateRestore::make_room(const EncodedRun& run, HeapTable& table) {
   std::uint64_t count = 0;
   std::uint32_t lowest = ~0U;
   std::uint32_t highest = 0;
-  WEIR_TRY(for_each_entry(table.schema(), run, index_of_, [&](const EncodedEntry& entry) -> Status {
+  WEIR_TRY(for_each_entry(stored, run, index_of_, [&](const EncodedEntry& entry) -> Status {
     ++count;
     lowest = std::min(lowest, entry.hash);
     highest = std::max(highest, entry.hash);
@@ -154,9 +178,19 @@ Status StateRestore::make_room(const EncodedRun& run, HeapTable& table) {
   return {};
 }
 
-Status StateRestore::load_run(const EncodedRun& run, bool may_replace, HeapTable& table) {
-  WEIR_TRY(make_room(run, table));
-  return for_each_entry(table.schema(), run, index_of_, [&](const EncodedEntry& entry) {
+Status StateRestore::load_run(const StoredAs& stored, const EncodedRun& run, bool may_replace,
+                              HeapTable& table) {
+  WEIR_TRY(make_room(stored.schema, run, table));
+  return for_each_entry(stored.schema, run, index_of_, [&](EncodedEntry entry) -> Status {
+    if (stored.migration != nullptr) {
+      migrated_.clear();
+      Decoder in(entry.value);
+      Encoder out(migrated_);
+      if (!stored.migration->apply(in, out, now_ms_) || !in.exhausted()) {
+        return Error{ErrorCode::kCorruption, "state '" + stored.schema.name + "': malformed value"};
+      }
+      entry.value = migrated_;
+    }
     return table.load(run.header.ns, entry, may_replace);
   });
 }
@@ -165,7 +199,7 @@ Status StateRestore::load_run(const EncodedRun& run, bool may_replace, HeapTable
 Status StateRestore::load_file(const Chain& chain, const StateFileReader& reader,
                                std::uint32_t state, HeapTable& table) {
   const StateFileIndex::State& stored = reader.index().states[state];
-  WEIR_TRY(check_schema(table.schema(), stored.schema));
+  WEIR_ASSIGN(const SchemaMigration* const migration, migration_of(table, stored.schema));
   for (const StateNamespace ns : stored.dropped) {
     table.load_dropped(ns, chain.key_groups);
   }
@@ -174,14 +208,15 @@ Status StateRestore::load_file(const Chain& chain, const StateFileReader& reader
       if (!is_erased_run(run.header)) {
         return {};
       }
-      return for_each_entry(table.schema(), run, index_of_, [&](const EncodedEntry& entry) {
+      return for_each_entry(stored.schema, run, index_of_, [&](const EncodedEntry& entry) {
         return table.load_erased(run.header.ns, entry);
       });
     }));
   }
   const bool is_delta = reader.index().since != 0;
   return reader.read_state(state, key_groups_, [&](const EncodedRun& run) {
-    return is_erased_run(run.header) ? Status() : load_run(run, is_delta, table);
+    return is_erased_run(run.header) ? Status()
+                                     : load_run({stored.schema, migration}, run, is_delta, table);
   });
 }
 
@@ -210,9 +245,10 @@ Status StateRestore::load(HeapTable& table) {
   }
   const auto found = carried_.find(id);
   if (found != carried_.end()) {
-    WEIR_TRY(check_schema(table.schema(), found->second.schema));
+    const StateSchema& schema = found->second.schema;
+    WEIR_ASSIGN(const SchemaMigration* const migration, migration_of(table, schema));
     for (const Carried::Run& run : found->second.runs) {
-      WEIR_TRY(load_run(EncodedRun{run.header, run.entries}, false, table));
+      WEIR_TRY(load_run({schema, migration}, EncodedRun{run.header, run.entries}, false, table));
     }
     carried_.erase(found);
   }

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
+#include "record/schema_migration.h"
 #include "state/heap_table.h"
 #include "state/snapshot_writer.h"
 #include "state/state_file.h"
@@ -21,7 +23,8 @@ class StateRestore {
       : owner_(std::move(owner)),
         max_parallelism_(max_parallelism),
         key_groups_(key_groups),
-        index_of_(max_parallelism, key_groups) {}
+        index_of_(max_parallelism, key_groups),
+        now_ms_(system_clock().wall_ms()) {}
 
   /// Opens and checks the files. Nothing is kept if one of them fails.
   Status add_files(FileSystem& files, const std::vector<RestoreFile>& state_files);
@@ -43,10 +46,13 @@ class StateRestore {
     std::uint64_t entry_count() const;
   };
   using Id = std::pair<StateKind, std::string>;
+  /// Values were rewritten: files that build on the restored ones would have two schemas.
+  bool has_migrated() const { return !migrations_.empty(); }
   const std::map<Id, Carried>& carried() const { return carried_; }
 
  private:
-  Status check_schema(const StateSchema& present, const StateSchema& stored) const;
+  /// How stored values become those of `table`; null: they are the same.
+  Result<const SchemaMigration*> migration_of(const HeapTable& table, const StateSchema& stored);
   /// Files of one old subtask, each of which builds on the one before it.
   struct Chain {
     KeyGroupRange key_groups;
@@ -60,8 +66,13 @@ class StateRestore {
   Status load_file(const Chain& chain, const StateFileReader& reader, std::uint32_t state,
                    HeapTable& table);
   std::uint64_t stored_entries(const HeapTable& table) const;
-  Status make_room(const EncodedRun& run, HeapTable& table);
-  Status load_run(const EncodedRun& run, bool may_replace, HeapTable& table);
+  Status make_room(const StateSchema& stored, const EncodedRun& run, HeapTable& table);
+  struct StoredAs {
+    const StateSchema& schema;
+    const SchemaMigration* migration;
+  };
+  Status load_run(const StoredAs& stored, const EncodedRun& run, bool may_replace,
+                  HeapTable& table);
   Status carry(const Chain& chain, const Id& id);
   class CarriedEntries;
 
@@ -72,6 +83,9 @@ class StateRestore {
   const KeyGroupIndex index_of_;
   std::vector<Chain> chains_;
   std::set<Id> loaded_;
+  std::map<std::pair<Id, std::string>, SchemaMigration> migrations_;  ///< by the stored schema
+  const TimestampMs now_ms_;
+  std::string migrated_;
   std::map<Id, Carried> carried_;
 };
 
