@@ -8,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "kafka/live_transactions.h"
+#include "kafka/marker_call.h"
 #include "weir/codec.h"
 
 namespace weir::kafka {
@@ -209,8 +210,8 @@ Result<bool> EpochPrepare::mark() {
   const Marker marker{plan_.id.checkpoint, plan_.id.attempt, plan_.id.incarnation, plan_.branch};
   const MarkerPlace place{plan_.marker_group, plan_.topic};
   // Once: a client that was told of another coordinator has been seen to repeat that for ever.
-  WEIR_TRY(epoch_.handle->send_marker(place, marker,
-                                      std::min(kMarkerTimeoutMs, ms_until(deadline_) + 1)));
+  const int timeout_ms = std::min(kMarkerTimeoutMs, ms_until(deadline_) + 1);
+  WEIR_TRY(send_marker_in_time(epoch_.handle, place, marker, timeout_ms));
   return true;
 }
 

@@ -14,7 +14,7 @@ namespace crash {
 namespace {
 
 // Generous: two busy cores may be shared with other tests.
-constexpr Milliseconds kPointTimeout{60'000};
+constexpr Milliseconds kPointTimeout{120'000};
 constexpr Milliseconds kEndTimeout{180'000};
 
 }  // namespace

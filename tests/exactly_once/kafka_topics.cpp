@@ -14,7 +14,8 @@
 namespace crash {
 namespace {
 
-constexpr int kTimeoutMs = 60'000;
+/// A machine may stand still for a minute, disks above all.
+constexpr int kTimeoutMs = 180'000;
 
 [[noreturn]] void give_up(const char* doing, const char* why) {
   std::fprintf(stderr, "writing test input: %s: %s\n", doing, why);

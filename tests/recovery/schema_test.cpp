@@ -93,8 +93,8 @@ TEST_F(SchemaTest, ATimeToLiveComesAndGoes) {
 TEST_F(SchemaTest, WhatDoesNotFitIsRefusedAndNothingIsLost) {
   expect_state(run(CountIn<Old>(), Bomb::stopping(3'000)), JobState::kSuspended);
   const auto refused = run(CountIn<Smaller>(), dud());
-  const std::string message =
-      refused.ok() ? refused.value().error->message : refused.error().message;
+  ASSERT_FALSE(refused.ok());
+  const std::string& message = refused.error().message;
   EXPECT_NE(message.find("state 'count' was stored as i64 -> struct{count:i32,unused:string}"),
             std::string::npos)
       << message;
