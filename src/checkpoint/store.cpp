@@ -311,12 +311,13 @@ Status CheckpointStore::publish(const Manifest& manifest) {
 
 Status CheckpointStore::publish_once(const Manifest& manifest, const std::string& bytes) {
   const Status synced = sync_directories_of(manifest);
-  const Status leading = synced.ok() ? check_leading() : synced;
-  if (!leading.ok()) {
+  const Status leading = check_leading();
+  if (!synced.ok() || !leading.ok()) {
     // This try did nothing; but the one before may have.
+    const Error& reason = leading.ok() ? synced.error() : leading.error();
     const bool is_known =
-        maybe_published_ != manifest.checkpoint || leading.error().code == ErrorCode::kFenced;
-    return is_known ? leading : Status(Error{ErrorCode::kUnknownOutcome, leading.error().message});
+        maybe_published_ != manifest.checkpoint || reason.code == ErrorCode::kFenced;
+    return is_known ? reason : Error{ErrorCode::kUnknownOutcome, reason.message};
   }
   const std::string path = path_of(manifest_name_of(manifest.checkpoint));
   kill_point("checkpoint.before_manifest");
@@ -325,7 +326,8 @@ Status CheckpointStore::publish_once(const Manifest& manifest, const std::string
     if (planted_bug("C10")) {
       return Error{ErrorCode::kIo, published.error().message};
     }
-    WEIR_TRY(confirm_published(path, bytes, published.error()));
+    WEIR_TRY(
+        confirm_published(path, bytes, published.error(), maybe_published_ == manifest.checkpoint));
   }
   kill_point("checkpoint.after_manifest");
   return {};
@@ -333,7 +335,7 @@ Status CheckpointStore::publish_once(const Manifest& manifest, const std::string
 
 /// After a failed publish: the truth is what can be read back.
 Status CheckpointStore::confirm_published(const std::string& path, std::string_view bytes,
-                                          const Error& failure) {
+                                          const Error& failure, bool is_earlier_unknown) {
   const auto found = files_.read(path);
   if (found.ok()) {
     if (is_seal(found.value())) {
@@ -352,7 +354,12 @@ Status CheckpointStore::confirm_published(const std::string& path, std::string_v
     return {};
   }
   if (found.error().code == ErrorCode::kNotFound && failure.code != ErrorCode::kUnknownOutcome) {
-    return failure;
+    // An earlier try may have published it all the same, for a newer attempt to go on from and to
+    // remove. Whoever still leads after the look knows that nobody did.
+    const Status leading = is_earlier_unknown ? check_leading() : Status();
+    if (leading.ok() || leading.error().code == ErrorCode::kFenced) {
+      return leading.ok() ? Status(failure) : leading;
+    }
   }
   return Error{ErrorCode::kUnknownOutcome, "cannot tell whether " + path +
                                                " was published: " + failure.message +
@@ -574,7 +581,7 @@ Status CheckpointStore::publish_finished(const FinishedRecord& record) {
   kill_point("finish.before_record");
   const Status published = files_.publish(path, text);
   if (!published.ok()) {
-    WEIR_TRY(confirm_published(path, text, published.error()));
+    WEIR_TRY(confirm_published(path, text, published.error(), /*is_earlier_unknown=*/false));
   }
   kill_point("finish.after_record");
   return {};

@@ -130,7 +130,9 @@ class CheckpointStore {
   CheckpointStore(FileSystem& files, Clock& clock, StoreOptions options, std::string root);
 
   Status check_identity();
-  Status confirm_published(const std::string& path, std::string_view bytes, const Error& failure);
+  /// `is_earlier_unknown`: an earlier try may have published it.
+  Status confirm_published(const std::string& path, std::string_view bytes, const Error& failure,
+                           bool is_earlier_unknown);
   Status sync_directories_of(const Manifest& manifest);
   Status seal_unpublished();
   Status publish_once(const Manifest& manifest, const std::string& bytes);

@@ -209,6 +209,43 @@ TEST_F(StoreTest, AnUnknownPublicationStaysUnknownUntilItIsReadBack) {
   EXPECT_TRUE(store->publish(m).ok());
 }
 
+// Found by the simulator (seed 103984446 of the state before): the second try of a zombie found its
+// manifest gone, which its successor had gone on from and removed, and called that a failure.
+TEST_F(StoreTest, AnUnknownPublicationThatASuccessorRemovedIsNoFailure) {
+  for (const FileOperation paused : {FileOperation::kPublish, FileOperation::kDirectory}) {
+    auto zombie = begin();
+    const CheckpointId number = zombie->highest_checkpoint_id().value() + 1;
+    const Manifest m = with_file(*zombie, number, "one");
+    files_.plan({.operation = FileOperation::kPublish,
+                 .code = ErrorCode::kUnknownOutcome,
+                 .path_contains = "_metadata",
+                 .bytes_done = 0});
+    files_.plan({.operation = FileOperation::kRead, .path_contains = "_metadata"});
+    ASSERT_EQ(zombie->publish(m).error().code, ErrorCode::kUnknownOutcome);
+    files_.plan(
+        {.operation = paused, .path_contains = "chk-" + std::to_string(number), .meanwhile = [&] {
+           std::filesystem::remove(zombie->root() + "/_lock");  // as on another machine
+           auto next = begin();
+           EXPECT_EQ(next->load_latest().value()->checkpoint, number);
+           EXPECT_TRUE(next->publish(with_file(*next, number + 1, "two")).ok());
+           EXPECT_TRUE(next->collect_garbage({.num_retained = 1, .grace_ms = 0}, {}).ok());
+         }});
+    EXPECT_EQ(zombie->publish(m).error().code, ErrorCode::kFenced);
+    std::filesystem::remove(zombie->root() + "/_lock");
+  }
+}
+
+TEST_F(StoreTest, AFailureAfterAnUnknownPublicationIsKnownOnceNothingIsThere) {
+  auto store = begin();
+  const Manifest m = with_file(*store, 1, "one");
+  files_.plan({.operation = FileOperation::kPublish, .code = ErrorCode::kUnknownOutcome});
+  files_.plan({.operation = FileOperation::kRead, .path_contains = "_metadata"});
+  ASSERT_EQ(store->publish(m).error().code, ErrorCode::kUnknownOutcome);
+  files_.plan({.operation = FileOperation::kPublish, .code = ErrorCode::kNoSpace});
+  EXPECT_EQ(store->publish(m).error().code, ErrorCode::kNoSpace);
+  EXPECT_TRUE(store->publish(m).ok());
+}
+
 // A zombie that restarted would fence the attempt that replaced it.
 TEST_F(StoreTest, AnOvertakenProcessBeginsNoFurtherAttempt) {
   auto overtaken = begin();

@@ -90,6 +90,9 @@ std::optional<FileFault> FaultyFileSystem::next_fault(FileOperation operation,
 
 Status FaultyFileSystem::fail_if_planned(FileOperation operation, const std::string& path) {
   if (const auto fault = next_fault(operation, path)) {
+    if (fault->meanwhile != nullptr) {
+      fault->meanwhile();
+    }
     return planned_failure(*fault, path);
   }
   return {};
@@ -130,6 +133,9 @@ Result<std::unique_ptr<WritableFile>> FaultyFileSystem::create_writer(const std:
 
 Status FaultyFileSystem::publish(const std::string& path, std::string_view bytes) {
   if (const auto fault = next_fault(FileOperation::kPublish, path)) {
+    if (fault->meanwhile != nullptr) {
+      fault->meanwhile();
+    }
     if (fault->bytes_done.has_value()) {
       WEIR_TRY(inner_.publish(path, bytes));
     }

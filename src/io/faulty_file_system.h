@@ -31,13 +31,15 @@ enum class FileOperation {
 /// One planned fault.
 struct FileFault {
   FileOperation operation = FileOperation::kAppend;
-  int passes_before = 0;         ///< lets so many matching calls through first
-  int times = 1;                 ///< then fails so many calls
+  int passes_before = 0;  ///< lets so many matching calls through first
+  int times = 1;          ///< then fails so many calls
   ErrorCode code = ErrorCode::kIo;
-  std::string path_contains;     ///< only calls on such paths; empty = all
+  std::string path_contains;  ///< only calls on such paths; empty = all
   /// kAppend: write only so many bytes of the failing call (a torn write).
   /// kPublish: any value means that the file appears all the same (the reply is lost).
   std::optional<std::size_t> bytes_done;
+  /// What others do while the failing call takes its time; may be empty.
+  std::function<void()> meanwhile;
 };
 
 /// Passes calls on to another file system and makes planned ones fail, for tests and the
