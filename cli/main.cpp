@@ -1,12 +1,16 @@
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "checkpoint_commands.h"
+#include "compat_command.h"
 #include "job_commands.h"
 #include "output.h"
+#include "state_commands.h"
 
 namespace weir::cli {
 namespace {
@@ -15,6 +19,10 @@ namespace {
 struct Words {
   std::string first;
   std::string second;
+  std::vector<std::string> rest;
+  StateAddress address;
+  ImportOptions imported;
+  std::uint64_t limit = 100;
   bool is_json = false;
   bool has_key_groups = false;
   bool is_drain = false;
@@ -115,6 +123,80 @@ void add_job_commands(CLI::App& app, Words& words) {
                   cancel_job);
 }
 
+/// SNAPSHOT UID STATE
+CLI::App* add_state_command(CLI::App& group, Words& words, const std::string& name,
+                            const std::string& description) {
+  CLI::App* command = group.add_subcommand(name, description);
+  command
+      ->add_option("SNAPSHOT", words.address.snapshot,
+                   "A checkpoint's or savepoint's directory, or its _metadata file")
+      ->required();
+  command->add_option("UID", words.address.uid, "Of the operator")->required();
+  command->add_option("STATE", words.address.state, "Name of the state, or of the timers")
+      ->required();
+  return command;
+}
+
+void add_state_import(CLI::App& group, Words& words) {
+  CLI::App* in = add_state_command(group, words, "import",
+                                   "Make a savepoint that has further entries; print its path");
+  in->add_option("FILE", words.imported.file, "Lines of JSON as export writes them; - for stdin")
+      ->required();
+  in->add_option("DIR", words.imported.directory, "Where the new savepoint's directory is made")
+      ->required();
+  in->add_flag("--replace", words.imported.replaces, "Drop what the state held before");
+  in->add_option("--key-schema", words.imported.key_schema, "Of a state that is new");
+  in->add_option("--value-schema", words.imported.value_schema, "Of a state that is new");
+  in->add_flag("--json", words.imported.is_json, "Print one JSON document");
+  in->callback([&words] { words.status = import_state(words.address, words.imported); });
+}
+
+void add_state_commands(CLI::App& app, Words& words) {
+  CLI::App* group =
+      app.add_subcommand("state", "Look into the keyed state of a snapshot, or change it");
+  group->require_subcommand(1);
+
+  CLI::App* get = add_state_command(*group, words, "get", "What is kept for one key");
+  get->add_option("KEY", words.first, "Text where keys are strings, else JSON")->required();
+  get->callback([&words] { words.status = get_state(words.address, words.first); });
+
+  CLI::App* scan = add_state_command(*group, words, "scan", "The first entries");
+  scan->add_flag("--json", words.is_json, "Print lines of JSON instead of a table");
+  scan->add_option("--limit", words.limit, "Entries at most")->capture_default_str();
+  scan->callback(
+      [&words] { words.status = scan_state(words.address, {words.limit, words.is_json}); });
+
+  CLI::App* out = add_state_command(*group, words, "export", "All entries, into a file or a pipe");
+  out->add_option("--format", words.first, "csv, or jsonl: a line of JSON per entry")
+      ->check(CLI::IsMember({"jsonl", "csv"}))
+      ->default_val("jsonl");
+  out->add_option("-o,--output", words.second, "A new file; default: stdout");
+  out->callback(
+      [&words] { words.status = export_state(words.address, {words.first, words.second}); });
+  add_state_import(*group, words);
+}
+
+void add_compat_command(CLI::App& app, Words& words) {
+  CLI::App* compat =
+      add_command(app, words, "compat", "Whether a job would start from a snapshot, and with what");
+  compat->add_option("SNAPSHOT", words.first, "A checkpoint's or savepoint's directory")
+      ->required();
+  compat->add_option("JOB", words.second, "The job's program; it is run as far as its execute()")
+      ->required();
+  compat->add_option("--timeout", words.timeout_s, "Seconds for the job to come to its execute()")
+      ->check(CLI::Range(1, 86'400));
+  compat->footer("What follows JOB is for it: [ARGUMENTS...]");
+  compat->prefix_command();
+  compat->callback([&words, compat] {
+    constexpr int timeout_s_default = 60;
+    words.rest = compat->remaining();
+    CompatCommand command{words.first, words.second, words.rest, {}, words.is_json};
+    command.timeout =
+        std::chrono::seconds(words.timeout_s > 0 ? words.timeout_s : timeout_s_default);
+    words.status = compare_job_with_snapshot(command);
+  });
+}
+
 int run(int argc, char** argv) {
   Words words;
   CLI::App app("weir: looks at checkpoints and savepoints, and talks to running jobs", "weir");
@@ -123,6 +205,8 @@ int run(int argc, char** argv) {
   add_checkpoint_commands(app, words);
   add_savepoint_commands(app, words);
   add_job_commands(app, words);
+  add_state_commands(app, words);
+  add_compat_command(app, words);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -15,7 +15,7 @@ import sys
 import tempfile
 
 # Highest folder first, as in the architecture page.
-LAYERS = ["api", "graph", "operators", "runtime", "checkpoint", "state", "record", "io", "base"]
+LAYERS = ["api", "graph", "operators", "runtime", "state_processor", "checkpoint", "state", "record", "io", "base"]
 CONNECTOR_MAY_USE = {"base", "io"}
 SUFFIXES = {".h", ".hpp", ".cpp", ".cc", ".inc"}
 CHECKED = ["include", "src", "connectors", "cli", "rest", "flink", "examples", "tests", "bench"]

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <random>
 #include <thread>
 
+#include "api/compat_request.h"
 #include "graph/planner.h"
 #include "runtime/job_options.h"
 #include "runtime/job_runner.h"
@@ -59,11 +61,18 @@ Result<runtime::ExecutionPlan> plan_of(const StreamGraph& graph, const Configura
 }
 
 Result<std::unique_ptr<runtime::JobRunner>> make_runner(const StreamGraph& graph,
-                                                        const Configuration& configuration,
+                                                        Configuration configuration,
                                                         const std::string& job_name,
                                                         const JobListener& listener) {
+  const std::optional<std::string> compared_with = compat_snapshot();
+  if (compared_with.has_value()) {
+    configuration.set(options::kRecoveryPath, *compared_with);
+  }
   WEIR_ASSIGN(runtime::ExecutionPlan plan, plan_of(graph, configuration, job_name));
   WEIR_ASSIGN(runtime::JobOptions options, runtime::job_options_of(configuration, job_name));
+  if (compared_with.has_value()) {
+    return answer_compat_request(*compared_with, options, plan);
+  }
   options.listener = listener;
   std::mt19937_64 random(std::random_device{}());
   auto restarts = make_restart_strategy(configuration, [random]() mutable {

@@ -42,9 +42,9 @@ std::string hint_of(const std::string& uid) {
 
 class SavepointWriter {
  public:
-  SavepointWriter(CheckpointStore& store, std::string directory,
+  SavepointWriter(const SavepointSource& source, std::string directory,
                   const std::function<bool()>& is_cancelled)
-      : store_(store), directory_(std::move(directory)), is_cancelled_(is_cancelled) {}
+      : source_(source), directory_(std::move(directory)), is_cancelled_(is_cancelled) {}
 
   Status write(Manifest& manifest) {
     sort(manifest);
@@ -61,7 +61,9 @@ class SavepointWriter {
     manifest.kind = SnapshotKind::kSavepoint;
     WEIR_ASSIGN(const std::string bytes, encode_manifest(manifest));
     WEIR_TRY(files().sync_directory(directory_));
-    WEIR_TRY(store_.check_leading());
+    if (source_.check_leading != nullptr) {
+      WEIR_TRY(source_.check_leading());
+    }
     kill_point("savepoint.before_manifest");
     WEIR_TRY(files().publish(join_path(directory_, kManifestName), bytes));
     kill_point("savepoint.after_manifest");
@@ -78,7 +80,7 @@ class SavepointWriter {
   }
 
  private:
-  FileSystem& files() { return store_.files(); }
+  FileSystem& files() { return source_.files; }
 
   std::string new_name(const std::string& hint) {
     written_.push_back(std::to_string(written_.size()) + "-" + hint_of(hint));
@@ -105,7 +107,7 @@ class SavepointWriter {
 
   Status write_state(const std::string& hint, StateHandle& handle) {
     const std::string name = new_name(hint);
-    const state::RestoreFile from{store_.path_of(handle.file.path),
+    const state::RestoreFile from{source_.path_of(handle.file.path),
                                   {handle.file.length_bytes, handle.file.crc32c}};
     state::CanonicalOptions options;
     options.is_cancelled = is_cancelled_;
@@ -133,7 +135,7 @@ class SavepointWriter {
   }
 
   Status copy(const FileReference& file, const std::string& name) {
-    const std::string path = store_.path_of(file.path);
+    const std::string path = source_.path_of(file.path);
     WEIR_ASSIGN(const auto in, files().open(path));
     WEIR_ASSIGN(const auto out, files().create_writer(join_path(directory_, name)));
     std::uint32_t crc = 0;
@@ -156,7 +158,7 @@ class SavepointWriter {
     return out->close();
   }
 
-  CheckpointStore& store_;
+  const SavepointSource& source_;
   const std::string directory_;
   const std::function<bool()>& is_cancelled_;
   std::vector<std::string> written_;
@@ -164,15 +166,15 @@ class SavepointWriter {
 
 }  // namespace
 
-Result<std::string> write_savepoint(CheckpointStore& store, Manifest manifest,
+Result<std::string> write_savepoint(const SavepointSource& source, Manifest manifest,
                                     const std::string& directory,
                                     const std::function<bool()>& is_cancelled) {
-  WEIR_TRY(store.files().create_directories(directory));
+  WEIR_TRY(source.files.create_directories(directory));
   std::string path;
   constexpr int kTriesMax = 10;
   for (int tries = 1;; ++tries) {
     path = join_path(directory, "savepoint-" + manifest.job_id.substr(0, 6) + "-" + random_hex());
-    const Status created = store.files().create_directory(path);
+    const Status created = source.files.create_directory(path);
     if (created.ok()) {
       break;
     }
@@ -180,15 +182,24 @@ Result<std::string> write_savepoint(CheckpointStore& store, Manifest manifest,
       return created.error().with_context("cannot make a savepoint in " + directory);
     }
   }
-  SavepointWriter writer(store, path, is_cancelled);
+  SavepointWriter writer(source, path, is_cancelled);
   const Status written = writer.write(manifest);
   if (!written.ok()) {
     writer.remove_all();
     return written.error().with_context("savepoint " + path);
   }
-  WEIR_TRY(store.files().sync_directory(directory));
+  WEIR_TRY(source.files.sync_directory(directory));
   log().info("savepoint of checkpoint {} written to {}", manifest.checkpoint, path);
   return path;
+}
+
+Result<std::string> write_savepoint(CheckpointStore& store, Manifest manifest,
+                                    const std::string& directory,
+                                    const std::function<bool()>& is_cancelled) {
+  const SavepointSource source{store.files(),
+                               [&store](const std::string& name) { return store.path_of(name); },
+                               [&store] { return store.check_leading(); }};
+  return write_savepoint(source, std::move(manifest), directory, is_cancelled);
 }
 
 std::string base_directory_of(const Manifest& manifest, const std::string& path) {

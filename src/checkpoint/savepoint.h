@@ -9,13 +9,25 @@
 
 namespace weir::checkpoint {
 
+/// Where the files are that a manifest names.
+struct SavepointSource {
+  FileSystem& files;
+  std::function<std::string(const std::string& name)> path_of;
+  /// Asked right before the savepoint becomes one; may be empty.
+  std::function<Status()> check_leading;
+};
+
 /// Writes a savepoint: `<directory>/savepoint-<first 6 of the job id>-<random>/` with the manifest
 /// and every file it names, by relative path, so that the directory can be moved as a whole. State
 /// files are written in canonical form, files of committables are copied and verified.
 ///
-/// `manifest` names files of `store`. Returns the new directory. Blocks; thread-safe. After a
+/// Returns the new directory. Blocks; thread-safe. After a
 /// failure what was written is removed as far as possible; without its manifest it means nothing.
 /// Kill points: savepoint.before_manifest, savepoint.after_manifest.
+Result<std::string> write_savepoint(const SavepointSource& source, Manifest manifest,
+                                    const std::string& directory,
+                                    const std::function<bool()>& is_cancelled);
+/// Of a running job: `manifest` names files of `store`.
 Result<std::string> write_savepoint(CheckpointStore& store, Manifest manifest,
                                     const std::string& directory,
                                     const std::function<bool()>& is_cancelled);

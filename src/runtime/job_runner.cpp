@@ -12,6 +12,7 @@
 #include "checkpoint/redistribution.h"
 #include "checkpoint/savepoint.h"
 #include "io/local_file_system.h"
+#include "runtime/restore_match.h"
 
 namespace weir::runtime {
 namespace {
@@ -316,69 +317,12 @@ void JobRunner::apply_retention(const Result<JobResult>& result) {
   }
 }
 
-/// One uid, one kind: a sink's state is of no use to an operator of the same name.
-Status JobRunner::check_kinds(const checkpoint::Manifest& manifest) const {
-  const auto has = [](const auto& items, const std::string& uid) {
-    return std::any_of(items.begin(), items.end(),
-                       [&](const auto& item) { return item.uid == uid; });
-  };
-  for (const PlanVertex& vertex : plan_.vertices) {
-    for (const PlanOperator& op : vertex.operators) {
-      const bool is_other = (op.source == nullptr && has(manifest.sources, op.uid)) ||
-                            (op.sink == nullptr && has(manifest.sinks, op.uid)) ||
-                            (op.create_operator == nullptr && has(manifest.operators, op.uid));
-      if (is_other) {
-        return Error{ErrorCode::kInvalidArgument,
-                     "operator '" + op.name + "' has the uid '" + op.uid +
-                         "', which in the snapshot belongs to something of another kind (source, "
-                         "operator or sink); give it another uid"};
-      }
-    }
-  }
-  return {};
-}
-
 Status JobRunner::check_restore(RestorePoint& point) {
   checkpoint::Manifest& manifest = point.manifest;
-  std::vector<checkpoint::JobOperator> operators;
-  std::vector<std::string> uids;
-  for (const PlanVertex& vertex : plan_.vertices) {
-    for (const PlanOperator& op : vertex.operators) {
-      operators.push_back({op.uid, op.name});
-      uids.push_back(op.uid);
-    }
-  }
-  WEIR_TRY(checkpoint::apply_uid_mapping(options_.uid_mapping, uids, manifest));
   for (const auto& [from, to] : options_.uid_mapping) {
     point.former_uids[to] = from;
   }
-  WEIR_TRY(check_kinds(manifest));
-  for (PlanVertex& vertex : plan_.vertices) {
-    std::optional<int> stored;  // one per chain: key groups are those of the task
-    for (const PlanOperator& op : vertex.operators) {
-      for (const checkpoint::OperatorSnapshot& snapshot : manifest.operators) {
-        if (snapshot.uid != op.uid || !op.has_keyed_state) {
-          continue;
-        }
-        const bool is_explicit =
-            options_.is_max_parallelism_explicit || vertex.is_max_parallelism_explicit;
-        WEIR_ASSIGN(vertex.max_parallelism,
-                    checkpoint::resolve_max_parallelism(snapshot, vertex.max_parallelism,
-                                                        is_explicit, vertex.parallelism));
-        if (stored.has_value() && *stored != snapshot.max_parallelism) {
-          return Error{ErrorCode::kInvalidArgument,
-                       "operators of the chain '" + vertex.name +
-                           "' were stored with max "
-                           "parallelism " +
-                           std::to_string(*stored) + " and " +
-                           std::to_string(snapshot.max_parallelism) +
-                           "; keep them apart with another partitioning between them"};
-        }
-        stored = snapshot.max_parallelism;
-      }
-    }
-  }
-  const checkpoint::OperatorMatch match = checkpoint::match_operators(manifest, operators);
+  WEIR_ASSIGN(const checkpoint::OperatorMatch match, match_snapshot(options_, plan_, manifest));
   log().info("restoring checkpoint {} of attempt {}: {}", manifest.checkpoint, manifest.attempt,
              match.to_string());
   return checkpoint::check_match(manifest, match, options_.is_unclaimed_state_ignored);

@@ -32,7 +32,6 @@ class JobRunner {
   Result<std::optional<RestorePoint>> find_restore_point();
   Status claim_chosen();
   Status check_restore(RestorePoint& point);
-  Status check_kinds(const checkpoint::Manifest& manifest) const;
   Result<std::optional<JobResult>> find_finished();
   void apply_retention(const Result<JobResult>& result);
   Result<JobAttempt::Outcome> run_attempt();

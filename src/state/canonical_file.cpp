@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "state/direct_sink.h"
 #include "state/key_group_index.h"
 #include "state/snapshot_writer.h"
 #include "state/state_file_reader.h"
@@ -16,36 +17,6 @@
 
 namespace weir::state {
 namespace {
-
-/// Writes blocks at once, on the calling thread.
-class DirectSink final : public SnapshotSink {
- public:
-  explicit DirectSink(BlockFileWriter writer) : writer_(std::move(writer)) {}
-
-  bool has_room() override { return true; }
-  void submit(std::string payload) override {
-    if (status_.ok()) {
-      status_ = writer_.append(payload).status();
-    }
-    free_ = std::move(payload);
-  }
-  std::string recycle() override { return std::exchange(free_, {}); }
-  void finish(SnapshotFileInfo info) override { info_ = info; }
-  void abandon(Error reason) override { status_ = std::move(reason); }
-  bool has_failed() override { return !status_.ok(); }
-
-  Result<SnapshotFileInfo> complete() {
-    WEIR_TRY(status_);
-    WEIR_ASSIGN(info_.file, writer_.finish());
-    return info_;
-  }
-
- private:
-  BlockFileWriter writer_;
-  Status status_;
-  std::string free_;
-  SnapshotFileInfo info_;
-};
 
 /// Entries of one state in some key groups, to be sorted.
 class Entries {

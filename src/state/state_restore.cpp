@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "state/state_migration.h"
 #include "weir/codec.h"
 
 namespace weir::state {
@@ -91,25 +92,18 @@ Result<const SchemaMigration*> StateRestore::migration_of(const HeapTable& table
   if (present == stored) {
     return nullptr;
   }
-  const auto refuse = [&](const std::string& why) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "operator " + owner_ + ": state '" + present.name + "' was stored as " +
-                     stored.key_schema + " -> " + stored.value_schema +
-                     ", but the job declares it as " + present.key_schema + " -> " +
-                     present.value_schema + ": " + why};
-  };
-  if (present.key_schema != stored.key_schema) {
-    return refuse("the type of a key cannot change");
-  }
   const std::pair<Id, std::string> id{{present.kind, present.name}, stored.value_schema};
   if (const auto found = migrations_.find(id); found != migrations_.end()) {
     return &found->second;
   }
-  WEIR_ASSIGN(const Schema from, Schema::parse(stored.value_schema));
-  WEIR_ASSIGN(const Schema to, Schema::parse(present.value_schema));
-  auto migration = SchemaMigration::plan(from, to, table.descriptor().value->encoded_default());
+  auto migration =
+      plan_state_migration(stored, present, table.descriptor().value->encoded_default());
   if (!migration.ok()) {
-    return refuse(migration.error().message);
+    return Error{ErrorCode::kInvalidArgument,
+                 "operator " + owner_ + ": state '" + present.name + "' was stored as " +
+                     stored.key_schema + " -> " + stored.value_schema +
+                     ", but the job declares it as " + present.key_schema + " -> " +
+                     present.value_schema + ": " + migration.error().message};
   }
   for (const std::string& change : migration.value().changes()) {
     log().info("operator {}: state '{}': {}", owner_, present.name, change);

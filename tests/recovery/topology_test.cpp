@@ -60,8 +60,7 @@ class TopologyTest : public SavepointTest {
 TEST_F(TopologyTest, RenamedOperatorsSourcesAndSinksKeepTheirStateByMapping) {
   const SnapshotInfo savepoint = savepoint_with_open_results();
   const Uids renamed{"orders", "totals", "totals-out"};
-  const Configuration settings =
-      mapped(savepoint, "events=orders,count=totals,counts=totals-out");
+  const Configuration settings = mapped(savepoint, "events=orders,count=totals,counts=totals-out");
   expect_state(run(settings, renamed), JobState::kFinished);
   EXPECT_EQ(counts_->rows(), expected_counts(source_));
 }
@@ -113,9 +112,8 @@ TEST_F(TopologyTest, M4AMissingOperatorIsRefusedAndListedUnlessItsStateIsDropped
   const SnapshotInfo savepoint = savepoint_with_open_results();
   const auto refused = run(chosen(savepoint.path, "refused"), {.count = "cuont"});
   ASSERT_FALSE(refused.ok());
-  EXPECT_THAT(refused.error().message,
-              AllOf(HasSubstr("dropped: count"), HasSubstr("new: cuont"),
-                    HasSubstr("matched: counts, events")));
+  EXPECT_THAT(refused.error().message, AllOf(HasSubstr("dropped: count"), HasSubstr("new: cuont"),
+                                             HasSubstr("matched: counts, events")));
   Configuration dropping = chosen(savepoint.path, "dropping");
   dropping.set(options::kIgnoreUnclaimedState, true);
   expect_state(run(dropping, {.count = "cuont"}), JobState::kFinished);
@@ -162,6 +160,29 @@ TEST_F(TopologyTest, AUidThatChangedItsKindIsRefused) {
   const auto refused = run(dropping, {.count = "counts", .sink = "count"});
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message, HasSubstr("of another kind"));
+}
+
+TEST_F(TopologyTest, KeyedStateOfAnOperatorWithoutKeysIsRefusedUnlessItMayBeDropped) {
+  const SnapshotInfo savepoint = savepoint_with_open_results();
+  const auto run_without_keys = [&](bool may_drop) {
+    Configuration settings = chosen(savepoint.path, "next");
+    settings.set(options::kIgnoreUnclaimedState, may_drop);
+    Environment environment(settings);
+    environment
+        .from_source<Event>(std::make_shared<RewindingSource>(source_),
+                            WatermarkStrategy<Event>::no_watermarks(), "events")
+        .uid("events")
+        .map([](const Event& event) { return Counted{event.key, 0}; })
+        .uid("count")
+        .sink_to(std::make_shared<MemorySink<Counted>>(counts_))
+        .uid("counts");
+    return environment.execute("recovery");
+  };
+  const auto refused = run_without_keys(false);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message,
+              AllOf(HasSubstr("uid count"), HasSubstr("no key_by() in the job")));
+  expect_state(run_without_keys(true), JobState::kFinished);
 }
 
 TEST_F(TopologyTest, TheMaxParallelismOfASavepointIsKeptAndCannotChange) {

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -34,10 +35,14 @@ nlohmann::json ToolRun::json() const {
 }
 
 ToolRun run_tool(const std::vector<std::string>& arguments) {
-  const File out = scratch_file();
-  const File err = scratch_file();
   std::vector<std::string> words{WEIR_TOOL_PATH};
   words.insert(words.end(), arguments.begin(), arguments.end());
+  return run_program(std::move(words));
+}
+
+ToolRun run_program(std::vector<std::string> words) {
+  const File out = scratch_file();
+  const File err = scratch_file();
   std::vector<char*> pointers;
   for (std::string& word : words) {
     pointers.push_back(word.data());

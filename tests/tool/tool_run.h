@@ -19,5 +19,7 @@ struct ToolRun {
 
 /// Runs the real program to its end.
 ToolRun run_tool(const std::vector<std::string>& arguments);
+/// The same of any program; `words` begin with its path.
+ToolRun run_program(std::vector<std::string> words);
 
 }  // namespace weir::tool

@@ -563,7 +563,7 @@ def server_properties(folder, ports, properties, ssl):
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
         # After a crash the controller refuses the broker until its old session (9 s) has run out.
-        "broker.session.timeout.ms": "3000",
+        "broker.session.timeout.ms": "6000",
         "broker.heartbeat.interval.ms": "500",
         # A transaction that ran into its timeout is aborted within a second, not within ten.
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",

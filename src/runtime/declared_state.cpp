@@ -1,0 +1,143 @@
+#include "runtime/declared_state.h"
+
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "base/clock.h"
+#include "runtime/metric_registry.h"
+#include "runtime/task_scope.h"
+#include "state/heap_backend.h"
+#include "state/heap_timer_queue.h"
+#include "weir/operator.h"
+
+namespace weir::runtime {
+namespace {
+
+class NoOutput final : public Output {
+ public:
+  void emit(BatchPtr /*batch*/) override {}
+  bool is_full() const override { return false; }
+};
+
+/// Notes what is opened, on a backend that holds nothing.
+class KeyedRecorder final : public KeyedStateBackend {
+ public:
+  KeyedRecorder(const SubtaskInfo& info, std::vector<DeclaredState::Keyed>& declared)
+      : backend_({subtask_label(info), info.max_parallelism, info.key_groups}),
+        declared_(declared) {}
+
+  Result<StateTable*> open_table(StateTableDescriptor descriptor) override {
+    auto opened = backend_.open_table(descriptor);
+    if (opened.ok()) {
+      note(state::StateKind::kTable, descriptor);
+    }
+    return opened;
+  }
+  Result<TimerQueue*> open_timers(std::string name, const TypeOps& key) override {
+    auto opened = backend_.open_timers(name, key);
+    if (opened.ok()) {
+      note(state::StateKind::kTimers, state::HeapTimerQueue::descriptor(std::move(name), key));
+    }
+    return opened;
+  }
+  Status status() const override { return backend_.status(); }
+
+ private:
+  void note(state::StateKind kind, const StateTableDescriptor& descriptor) {
+    declared_.push_back(
+        {state::StateSchema::of(kind, descriptor.name, *descriptor.key, *descriptor.value),
+         descriptor.value->encoded_default()});
+  }
+
+  state::HeapBackend backend_;
+  std::vector<DeclaredState::Keyed>& declared_;
+};
+
+class ListRecorder final : public OperatorStateBackend {
+ public:
+  ListRecorder(const std::vector<checkpoint::ListState>& restored, DeclaredState& declared)
+      : restored_(restored), declared_(declared) {}
+
+  std::vector<std::string> restored(const std::string& name,
+                                    Redistribution redistribution) override {
+    declared_.lists.insert(name);
+    for (const checkpoint::ListState& list : restored_) {
+      if (list.name != name) {
+        continue;
+      }
+      if (list.redistribution == redistribution) {
+        return list.items;
+      }
+      declared_.wrong_lists.push_back(name);
+    }
+    return {};
+  }
+  void set(const std::string& name, Redistribution /*redistribution*/,
+           std::vector<std::string> /*items*/) override {
+    declared_.lists.insert(name);
+  }
+
+ private:
+  const std::vector<checkpoint::ListState>& restored_;
+  DeclaredState& declared_;
+};
+
+class RecordingContext final : public OperatorContext {
+ public:
+  RecordingContext(SubtaskInfo info, const std::vector<checkpoint::ListState>& restored,
+                   DeclaredState& declared)
+      : info_(std::move(info)),
+        keyed_(info_, declared.keyed),
+        lists_(restored, declared),
+        is_restored_(!restored.empty()) {}
+
+  const SubtaskInfo& info() const override { return info_; }
+  MetricGroup& metrics() override { return metrics_.group(metric_scope(info_)); }
+  Output& output() override { return output_; }
+  Output& side_output(int /*index*/) override { return output_; }
+  KeyedStateBackend& keyed_state() override { return keyed_; }
+  OperatorStateBackend& operator_state() override { return lists_; }
+  bool is_restored() const override { return is_restored_; }
+  TimestampMs processing_time() const override { return system_clock().wall_ms(); }
+
+ private:
+  const SubtaskInfo info_;
+  MetricRegistry metrics_;
+  NoOutput output_;
+  KeyedRecorder keyed_;
+  ListRecorder lists_;
+  const bool is_restored_;
+};
+
+}  // namespace
+
+Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
+                                        const std::string& job_name,
+                                        const std::vector<checkpoint::ListState>& restored) {
+  SubtaskInfo info{job_name,
+                   op.name,
+                   op.uid,
+                   0,
+                   vertex.parallelism,
+                   vertex.max_parallelism,
+                   0,
+                   key_groups_of_subtask(0, vertex.max_parallelism, vertex.parallelism)};
+  const std::string label = subtask_label(info);
+  DeclaredState declared;
+  RecordingContext context(std::move(info), restored, declared);
+  try {
+    const std::unique_ptr<Operator> made = op.create_operator();
+    const Status opened = made->open(context);
+    if (!opened.ok()) {
+      return opened.error().with_context(label);
+    }
+  } catch (const std::exception& exception) {
+    return Error{ErrorCode::kUser, label + ": user code threw: " + exception.what()};
+  } catch (...) {
+    return Error{ErrorCode::kUser, label + ": user code threw"};
+  }
+  return declared;
+}
+
+}  // namespace weir::runtime

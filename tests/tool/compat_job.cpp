@@ -1,0 +1,109 @@
+// A job in several versions, for the tests of `weir compat`. A snapshot is taken of version
+// "first".
+
+#include <cstdint>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "generator/elements.h"
+#include "print/print_sink.h"
+#include "weir/environment.h"
+
+namespace compat_job {
+
+struct Event {
+  std::int64_t key = 0;
+};
+struct Line {
+  std::string text;
+};
+
+struct FirstTotal {
+  std::int32_t count = 0;
+  std::string unused;
+};
+struct GrownTotal {
+  std::int64_t count = 0;
+  std::string last = "none";
+};
+struct ShrunkTotal {
+  std::int16_t count = 0;
+};
+
+template <class Key, class Total>
+class Count : public weir::KeyedProcessFunction<Key, Event, Line> {
+ public:
+  Count(std::string other_state, bool is_broken)
+      : other_state_(std::move(other_state)), is_broken_(is_broken) {}
+  void open(typename Count::OpenContext& context) override {
+    if (is_broken_) {
+      throw std::runtime_error("the rates are not there");
+    }
+    total_ = context.template value_state<Total>("total");
+    seen_ = context.template list_state<std::int64_t>(other_state_);
+  }
+  void process_element(const Event& event, typename Count::Context& context,
+                       weir::Collector<Line>& out) override {
+    seen_.add(event.key);
+    const auto count = static_cast<std::int64_t>(++total_.mutable_value().count);
+    context.timer_service().register_event_time_timer(1'000'000);
+    out.collect(Line{std::to_string(event.key) + " " + std::to_string(count)});
+  }
+
+ private:
+  const std::string other_state_;
+  const bool is_broken_;
+  weir::ValueState<Total> total_;
+  weir::ListState<std::int64_t> seen_;
+};
+
+template <class Key, class Total>
+int run(const std::string& version, weir::Configuration configuration, Key (*key)(const Event&)) {
+  weir::Environment env(std::move(configuration));
+  auto events = env.from_source(
+      weir::generator::from_elements<Event>({{1}, {2}, {1}, {3}}),
+      weir::WatermarkStrategy<Event>::for_monotonous_timestamps().with_timestamp_assigner(
+          &Event::key),
+      "events");
+  const std::string uid = version == "moved" ? "counts" : "count";
+  events.uid("events")
+      .key_by(key)
+      .process(Count<Key, Total>(version == "renamed" ? "visits" : "seen", version == "broken"))
+      .uid(uid)
+      .sink_to(weir::print::to_stdout<Line>())
+      .uid("lines");
+  const auto result = env.execute("compat");
+  if (!result.ok()) {
+    std::fprintf(stderr, "%s\n", result.error().message.c_str());
+    return 1;
+  }
+  return 0;
+}
+
+std::int64_t number(const Event& event) { return event.key; }
+std::string text(const Event& event) { return std::to_string(event.key); }
+
+}  // namespace compat_job
+
+int main(int argc, char** argv) {
+  using namespace compat_job;
+  std::vector<std::string> rest;
+  auto configuration = weir::Configuration::from_args(argc, argv, &rest);
+  if (!configuration.ok() || rest.size() != 1) {
+    std::fprintf(stderr, "usage: compat_job VERSION [-D key=value]...\n");
+    return 64;
+  }
+  const std::string& version = rest.front();
+  if (version == "grown") {
+    return run<std::int64_t, GrownTotal>(version, configuration.value(), &number);
+  }
+  if (version == "shrunk") {
+    return run<std::int64_t, ShrunkTotal>(version, configuration.value(), &number);
+  }
+  if (version == "rekeyed") {
+    return run<std::string, FirstTotal>(version, configuration.value(), &text);
+  }
+  return run<std::int64_t, FirstTotal>(version, configuration.value(), &number);
+}
