@@ -8,27 +8,6 @@
 #endif
 
 namespace weir {
-
-#if defined(__SSE4_2__)
-
-std::uint32_t crc32c(std::string_view data, std::uint32_t crc) {
-  std::uint64_t state = ~crc;
-  const char* position = data.data();
-  std::size_t left = data.size();
-  for (; left >= 8; left -= 8, position += 8) {
-    std::uint64_t word;
-    std::memcpy(&word, position, 8);
-    state = _mm_crc32_u64(state, word);
-  }
-  auto tail = static_cast<std::uint32_t>(state);
-  for (; left > 0; --left, ++position) {
-    tail = _mm_crc32_u8(tail, static_cast<unsigned char>(*position));
-  }
-  return ~tail;
-}
-
-#else
-
 namespace {
 
 constexpr std::array<std::uint32_t, 256> make_table() {
@@ -44,7 +23,76 @@ constexpr std::array<std::uint32_t, 256> make_table() {
 }
 constexpr auto kTable = make_table();
 
+#if defined(__SSE4_2__)
+
+/// The instruction takes three cycles, but one can begin in each: three lanes are three times as
+/// fast as one. (Debian has no library that does this.)
+constexpr std::size_t kLaneBytes = 4096;
+
+/// [i][b]: what kLaneBytes zero bytes make of the state b << 8 * i. States add up: CRCs are linear.
+constexpr std::array<std::array<std::uint32_t, 256>, 4> make_shift() {
+  std::array<std::uint32_t, 32> of_bit{};
+  for (std::size_t bit = 0; bit < of_bit.size(); ++bit) {
+    std::uint32_t state = std::uint32_t{1} << bit;
+    for (std::size_t i = 0; i < kLaneBytes; ++i) {
+      state = (state >> 8) ^ kTable[state & 0xffU];
+    }
+    of_bit[bit] = state;
+  }
+  std::array<std::array<std::uint32_t, 256>, 4> shift{};
+  for (std::size_t byte = 0; byte < shift.size(); ++byte) {
+    for (std::size_t value = 0; value < 256; ++value) {
+      for (std::size_t bit = 0; bit < 8; ++bit) {
+        shift[byte][value] ^= (value >> bit & 1U) != 0 ? of_bit[8 * byte + bit] : 0;
+      }
+    }
+  }
+  return shift;
+}
+constexpr auto kShift = make_shift();
+
+std::uint32_t shifted(std::uint64_t state) {
+  return kShift[0][state & 0xffU] ^ kShift[1][state >> 8 & 0xffU] ^ kShift[2][state >> 16 & 0xffU] ^
+         kShift[3][state >> 24 & 0xffU];
+}
+
+std::uint64_t word_at(const char* position) {
+  std::uint64_t word;
+  std::memcpy(&word, position, sizeof word);
+  return word;
+}
+
+#endif
+
 }  // namespace
+
+#if defined(__SSE4_2__)
+
+std::uint32_t crc32c(std::string_view data, std::uint32_t crc) {
+  std::uint64_t state = static_cast<std::uint32_t>(~crc);
+  const char* position = data.data();
+  std::size_t left = data.size();
+  for (; left >= 3 * kLaneBytes; left -= 3 * kLaneBytes, position += 2 * kLaneBytes) {
+    std::uint64_t second = 0;
+    std::uint64_t third = 0;
+    for (const char* const end = position + kLaneBytes; position != end; position += 8) {
+      state = _mm_crc32_u64(state, word_at(position));
+      second = _mm_crc32_u64(second, word_at(position + kLaneBytes));
+      third = _mm_crc32_u64(third, word_at(position + 2 * kLaneBytes));
+    }
+    state = shifted(shifted(state) ^ second) ^ third;
+  }
+  for (; left >= 8; left -= 8, position += 8) {
+    state = _mm_crc32_u64(state, word_at(position));
+  }
+  auto tail = static_cast<std::uint32_t>(state);
+  for (; left > 0; --left, ++position) {
+    tail = _mm_crc32_u8(tail, static_cast<unsigned char>(*position));
+  }
+  return ~tail;
+}
+
+#else
 
 std::uint32_t crc32c(std::string_view data, std::uint32_t crc) {
   std::uint32_t state = ~crc;

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "state/run_appender.h"
 #include "weir/check.h"
 
 namespace weir::state {
@@ -494,6 +495,7 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
   std::size_t whole_bytes = 0;
   std::size_t spent = 0;
   std::uint32_t slot = begin;
+  RunAppender to(*writer_, run, encoding_);
   const std::byte* entry = shard.slots + slot * stride;
   for (; slot < shard.capacity && spent < slots_max; ++slot, entry += stride) {
     ++spent;
@@ -503,7 +505,7 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
     }
     const bool in_whole = is_whole(whole, entry);
     if (is_wanted(tag, in_whole)) {
-      const std::size_t bytes = append(SnapshotWriter::Stream::kWalk, run, entry);
+      const std::size_t bytes = to.append(entry, is_live_tag(tag));
       whole_bytes += in_whole ? bytes : 0;
       spent += bytes / kBytesPerSlotCost;
     }
@@ -517,6 +519,7 @@ std::size_t HeapTable::walk_log(Shard& shard, WriteLog& log, const RunHeader& ru
                                 std::size_t slots_max) {
   const std::size_t stride = layout_.stride;
   std::size_t spent = 0;
+  RunAppender to(*writer_, run, encoding_);
   for (; log.left() != 0 && spent < slots_max; log.advance()) {
     const std::uint32_t* const next = log.next();
     if (log.left() > kSlotsAhead) {
@@ -524,7 +527,7 @@ std::size_t HeapTable::walk_log(Shard& shard, WriteLog& log, const RunHeader& ru
     }
     const std::byte* const entry = shard.slots + *next * stride;
     if (const std::uint32_t tag = tag_of(entry); tag != kEmptyTag && is_wanted(tag, false)) {
-      spent += append(SnapshotWriter::Stream::kWalk, run, entry) / kBytesPerSlotCost;
+      spent += to.append(entry, is_live_tag(tag)) / kBytesPerSlotCost;
     }
     shard.walked = *next + 1;
     spent += kSlotsPerVisit;

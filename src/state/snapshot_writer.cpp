@@ -65,6 +65,11 @@ std::size_t SnapshotWriter::append(Stream stream, const RunHeader& run,
   return size;
 }
 
+SnapshotWriter::Room SnapshotWriter::room_for(const RunHeader& run, std::size_t entry_bytes) {
+  prepare(walk_, run, entry_bytes);
+  return {walk_.bytes.data() + walk_.used, (walk_.bytes.size() - walk_.used) / entry_bytes};
+}
+
 void SnapshotWriter::append_run(const RunHeader& run, std::string_view entries) {
   prepare(walk_, run, entries.size());
   std::memcpy(walk_.bytes.data() + walk_.used, entries.data(), entries.size());

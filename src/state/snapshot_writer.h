@@ -37,6 +37,17 @@ class SnapshotWriter {
   /// Appends one entry. `key_group` may be kMixedGroups. Returns the bytes it took.
   std::size_t append(Stream stream, const RunHeader& run, const EntryEncoding& encoding,
                      const std::byte* entry);
+  /// Where entries of `entry_bytes` each of the walk go that the caller writes; at least one. They
+  /// count once took() says so.
+  struct Room {
+    char* to = nullptr;
+    std::size_t entries = 0;
+  };
+  Room room_for(const RunHeader& run, std::size_t entry_bytes);
+  void took(std::size_t entries, std::size_t entry_bytes) {
+    walk_.used += entries * entry_bytes;
+    walk_.run.count += static_cast<std::uint32_t>(entries);
+  }
   /// Appends the key of a tombstone.
   std::size_t append_erased(Stream stream, const RunHeader& run, const EntryEncoding& encoding,
                             const std::byte* entry);
