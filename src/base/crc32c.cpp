@@ -29,15 +29,28 @@ constexpr auto kTable = make_table();
 /// fast as one. (Debian has no library that does this.)
 constexpr std::size_t kLaneBytes = 4096;
 
-/// [i][b]: what kLaneBytes zero bytes make of the state b << 8 * i. States add up: CRCs are linear.
-constexpr std::array<std::array<std::uint32_t, 256>, 4> make_shift() {
-  std::array<std::uint32_t, 32> of_bit{};
-  for (std::size_t bit = 0; bit < of_bit.size(); ++bit) {
-    std::uint32_t state = std::uint32_t{1} << bit;
-    for (std::size_t i = 0; i < kLaneBytes; ++i) {
-      state = (state >> 8) ^ kTable[state & 0xffU];
+/// What some zero bytes make of each bit of a state: CRCs are linear.
+using Shift = std::array<std::uint32_t, 32>;
+
+constexpr Shift twice(const Shift& shift) {
+  Shift result{};
+  for (std::size_t bit = 0; bit < shift.size(); ++bit) {
+    for (std::size_t i = 0; i < shift.size(); ++i) {
+      result[bit] ^= (shift[bit] >> i & 1U) != 0 ? shift[i] : 0;
     }
-    of_bit[bit] = state;
+  }
+  return result;
+}
+
+/// [i][b]: what kLaneBytes zero bytes make of the state b << 8 * i.
+constexpr std::array<std::array<std::uint32_t, 256>, 4> make_shift() {
+  Shift of_bit{};
+  for (std::size_t bit = 0; bit < of_bit.size(); ++bit) {
+    const std::uint32_t state = std::uint32_t{1} << bit;
+    of_bit[bit] = (state >> 8) ^ kTable[state & 0xffU];
+  }
+  for (std::size_t bytes = 1; bytes < kLaneBytes; bytes *= 2) {
+    of_bit = twice(of_bit);
   }
   std::array<std::array<std::uint32_t, 256>, 4> shift{};
   for (std::size_t byte = 0; byte < shift.size(); ++byte) {
