@@ -14,17 +14,18 @@
 
 #include "weir/codec.h"
 #include "weir/content_hash.h"
+#include "weir/migration.h"
 #include "weir/record_flaw.h"
 #include "weir/type_parts.h"
 
 namespace weir {
 
-/// The encoded form of what `T{}` is, and of what its parts are when they are made on their own: a
-/// struct's members, a container's element, in the order of the schema. For fields that stored
-/// values do not have.
-struct EncodedDefault {
-  std::string bytes;
-  std::vector<EncodedDefault> parts;
+/// What stored values of other types need to become a T. Of its parts, a struct's members or a
+/// container's elements in the order of the schema, the same.
+struct TypeEvolution {
+  std::string default_value;  ///< encoded: of a field that stored values do not have
+  std::vector<detail::ExplicitMigration> migrations;
+  std::vector<TypeEvolution> parts;
 };
 
 /// What compiled code needs to know of a type to hold, move and store its values: the erased side
@@ -46,7 +47,7 @@ struct TypeOps {
   void (*encode)(const void* value, Encoder& out) = nullptr;  ///< null if T is not Encodable
   void (*decode)(Decoder& in, void* value) = nullptr;         ///< `value` is a constructed T
   std::string (*schema)() = nullptr;
-  EncodedDefault (*encoded_default)() = nullptr;  ///< null if T is not Encodable
+  TypeEvolution (*evolution)() = nullptr;  ///< null if T is not Encodable
   /// content_hash() of `count` values that lie one after the other; null if T is not Encodable.
   void (*content_hashes)(const void* values, std::size_t count, std::uint32_t* hashes) = nullptr;
 };
@@ -90,26 +91,31 @@ consteval bool are_members_encodable_of() {
 }
 
 template <class T>
-EncodedDefault encoded_default_of();
+TypeEvolution evolution_of();
 
 template <class... Parts>
-std::vector<EncodedDefault> encoded_defaults_of(Types<Parts...> /*parts*/) {
-  return {encoded_default_of<Parts>()...};
+std::vector<TypeEvolution> evolutions_of(Types<Parts...> /*parts*/) {
+  return {evolution_of<Parts>()...};
 }
 
 template <class T>
-EncodedDefault encoded_default_of() {
-  EncodedDefault result;
+TypeEvolution evolution_of() {
+  TypeEvolution result;
   if constexpr (Encodable<T> && std::is_default_constructible_v<T>) {
     const T whole{};
-    result.bytes = encode_value(whole);
-    result.parts = encoded_defaults_of(parts_of<T>());
+    result.default_value = encode_value(whole);
+    result.parts = evolutions_of(parts_of<T>());
     if constexpr (are_members_encodable_of<T>()) {
       // A member has what its initializer in the struct says.
       std::size_t i = 0;
       std::apply(
-          [&](const auto&... member) { ((result.parts[i++].bytes = encode_value(member)), ...); },
+          [&](const auto&... member) {
+            ((result.parts[i++].default_value = encode_value(member)), ...);
+          },
           reflect::fields(whole));
+    }
+    if constexpr (requires { typename Migration<T>::From; }) {
+      result.migrations = ExplicitMigrations<T, typename Migration<T>::From>::list();
     }
   }
   return result;
@@ -151,7 +157,7 @@ TypeOps make_type_ops() {
     };
     ops.decode = [](Decoder& in, void* value) { Codec<T>::decode(in, *static_cast<T*>(value)); };
     ops.schema = [] { return Codec<T>::schema(); };
-    ops.encoded_default = &encoded_default_of<T>;
+    ops.evolution = &evolution_of<T>;
     ops.content_hashes = [](const void* values, std::size_t count, std::uint32_t* hashes) {
       std::string scratch;
       for (std::size_t i = 0; i < count; ++i) {

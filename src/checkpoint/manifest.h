@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -198,6 +199,18 @@ Result<Manifest> decode_manifest(std::string_view bytes);
 /// The rules on content: ids in range, safe paths, subtasks within the parallelism, each uid,
 /// subtask and split once, key groups within max_parallelism, edges in balance.
 Status validate_manifest(const Manifest& manifest);
+
+/// Of operators, sources or sinks the one with this uid, or null.
+template <class Snapshot>
+Snapshot* find_uid(std::vector<Snapshot>& snapshots, std::string_view uid) {
+  const auto found = std::find_if(snapshots.begin(), snapshots.end(),
+                                  [&](const Snapshot& snapshot) { return snapshot.uid == uid; });
+  return found == snapshots.end() ? nullptr : &*found;
+}
+template <class Snapshot>
+const Snapshot* find_uid(const std::vector<Snapshot>& snapshots, std::string_view uid) {
+  return find_uid(const_cast<std::vector<Snapshot>&>(snapshots), uid);
+}
 
 /// Every file the manifest names, each path once, sorted by path.
 std::vector<FileReference> files_of(const Manifest& manifest);

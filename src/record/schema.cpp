@@ -102,6 +102,9 @@ class Parser {
       return damaged();
     }
     at_ += whole.size();
+    if (name == "protobuf" && whole.size() > name.size() + 2 && whole.back() == '>') {
+      return Schema{Schema::Kind::kProtobuf, 0, std::string(whole), {}, {}};
+    }
     return Schema{Schema::Kind::kOpaque, 0, std::string(whole), {}, {}};
   }
 
@@ -161,7 +164,7 @@ class Parser {
 Result<Schema> Schema::parse(std::string_view text) { return Parser(text).parse_all(); }
 
 std::string Schema::to_string() const {
-  if (kind == Kind::kOpaque) {
+  if (kind == Kind::kOpaque || kind == Kind::kProtobuf) {
     return text;
   }
   if (kind == Kind::kStruct) {
@@ -219,6 +222,7 @@ bool skip_value(const Schema& schema, Decoder& in) {
       in.view(schema.size);
       return in.ok();
     case Schema::Kind::kString:
+    case Schema::Kind::kProtobuf:
       in.view(in.count());
       return in.ok();
     case Schema::Kind::kEnum:

@@ -27,12 +27,13 @@ struct Schema {
     kMap,       ///< parts: key, value
     kStruct,    ///< parts: the fields, with their names
     kExpiring,  ///< parts: what has a time to live
+    kProtobuf,  ///< a message: a length and its wire form; `text` is its schema
     kOpaque,    ///< a type with a Codec of its own; `text` is its schema
   };
 
   Kind kind = Kind::kOpaque;
   std::size_t size = 0;  ///< bytes of a number; elements of an array
-  std::string text;      ///< of an opaque type
+  std::string text;      ///< of an opaque type or a message
   std::vector<Schema> parts;
   std::vector<std::string> names;  ///< of a struct's fields
 

@@ -24,8 +24,8 @@ bool is_container(Kind kind) {
          kind == Kind::kSet || kind == Kind::kMap || kind == Kind::kEnum || kind == Kind::kExpiring;
 }
 
-const EncodedDefault& part_of(const EncodedDefault& whole, std::size_t i) {
-  static const EncodedDefault none;
+const TypeEvolution& part_of(const TypeEvolution& whole, std::size_t i) {
+  static const TypeEvolution none;
   return i < whole.parts.size() ? whole.parts[i] : none;
 }
 
@@ -57,7 +57,7 @@ class SchemaMigration::Planner {
  public:
   explicit Planner(std::vector<std::string>& changes) : changes_(changes) {}
 
-  Result<Step> plan(const Schema& stored, const Schema& present, const EncodedDefault& defaults,
+  Result<Step> plan(const Schema& stored, const Schema& present, const TypeEvolution& evolution,
                     const std::string& path) {
     Step step;
     step.stored = stored;
@@ -65,31 +65,39 @@ class SchemaMigration::Planner {
     if (stored == present) {
       return step;
     }
+    for (const detail::ExplicitMigration& migration : evolution.migrations) {
+      if (migration.from == stored.to_string()) {
+        note(path, "what was " + migration.from + " is migrated by weir::Migration");
+        step.action = Action::kExplicit;
+        step.apply = migration.apply;
+        return step;
+      }
+    }
     if (widens(stored, present)) {
       note(path, stored.to_string() + " becomes " + present.to_string());
       step.action = Action::kNumber;
       return step;
     }
     if (stored.kind == Kind::kStruct && present.kind == Kind::kStruct) {
-      return plan_struct(std::move(step), defaults, path);
+      return plan_struct(std::move(step), evolution, path);
     }
     if (stored.kind == present.kind && is_container(stored.kind) && stored.size == present.size) {
-      return plan_elements(std::move(step), defaults, path);
+      return plan_elements(std::move(step), evolution, path);
     }
     if (present.kind == Kind::kExpiring && stored.kind != Kind::kExpiring) {
       note(path, "gets a time to live");
       return plan_wrapped(std::move(step), Action::kExpire, stored, present.parts[0],
-                          part_of(defaults, 0), path);
+                          part_of(evolution, 0), path);
     }
     if (stored.kind == Kind::kExpiring) {
       note(path, "has no time to live any more");
-      return plan_wrapped(std::move(step), Action::kUnexpire, stored.parts[0], present, defaults,
+      return plan_wrapped(std::move(step), Action::kUnexpire, stored.parts[0], present, evolution,
                           path);
     }
     if (present.kind == Kind::kOptional) {
       note(path, "becomes optional");
       return plan_wrapped(std::move(step), Action::kPresent, stored, present.parts[0],
-                          part_of(defaults, 0), path);
+                          part_of(evolution, 0), path);
     }
     return refuse(path, stored.to_string() + " cannot become " + present.to_string());
   }
@@ -103,14 +111,14 @@ class SchemaMigration::Planner {
   }
 
   Result<Step> plan_wrapped(Step step, Action action, const Schema& stored, const Schema& present,
-                            const EncodedDefault& defaults, const std::string& path) {
+                            const TypeEvolution& evolution, const std::string& path) {
     step.action = action;
-    WEIR_ASSIGN(Step part, plan(stored, present, defaults, path));
+    WEIR_ASSIGN(Step part, plan(stored, present, evolution, path));
     step.parts.push_back(std::move(part));
     return step;
   }
 
-  Result<Step> plan_struct(Step step, const EncodedDefault& defaults, const std::string& path) {
+  Result<Step> plan_struct(Step step, const TypeEvolution& evolution, const std::string& path) {
     step.action = Action::kStruct;
     for (const Schema& part : step.stored.parts) {
       if (!can_be_skipped(part)) {
@@ -128,14 +136,14 @@ class SchemaMigration::Planner {
       step.parts.emplace_back();
       if (from < 0) {
         note(joined(path, name), "added");
-        step.added.back() = part_of(defaults, i).bytes;
+        step.added.back() = part_of(evolution, i).default_value;
         continue;
       }
       is_reordered = is_reordered || from < last;
       last = from;
       WEIR_ASSIGN(step.parts.back(),
                   plan(step.stored.parts[static_cast<std::size_t>(from)], step.present.parts[i],
-                       part_of(defaults, i), joined(path, name)));
+                       part_of(evolution, i), joined(path, name)));
     }
     for (const std::string& name : step.stored.names) {
       if (step.present.field(name) < 0) {
@@ -148,7 +156,7 @@ class SchemaMigration::Planner {
     return step;
   }
 
-  Result<Step> plan_elements(Step step, const EncodedDefault& defaults, const std::string& path) {
+  Result<Step> plan_elements(Step step, const TypeEvolution& evolution, const std::string& path) {
     step.action = Action::kElements;
     const bool is_many = step.stored.kind != Kind::kEnum && step.stored.kind != Kind::kOptional &&
                          step.stored.kind != Kind::kExpiring;
@@ -159,9 +167,9 @@ class SchemaMigration::Planner {
         return refuse(path, "the keys' type changes from " + step.stored.parts[i].to_string() +
                                 " to " + step.present.parts[i].to_string());
       }
-      WEIR_ASSIGN(Step part, plan(step.stored.parts[i], step.present.parts[i], part_of(defaults, i),
-                                  is_many ? path + "[]" : path));
-      if (!can_be_skipped(step.stored.parts[i])) {
+      WEIR_ASSIGN(Step part, plan(step.stored.parts[i], step.present.parts[i],
+                                  part_of(evolution, i), is_many ? path + "[]" : path));
+      if (!can_be_skipped(step.stored.parts[i]) && part.action != Action::kExplicit) {
         return refuse(path, "an element has a Codec of its own, " +
                                 step.stored.parts[i].to_string() +
                                 ": what is around it cannot change");
@@ -175,9 +183,9 @@ class SchemaMigration::Planner {
 };
 
 Result<SchemaMigration> SchemaMigration::plan(const Schema& stored, const Schema& present,
-                                              const EncodedDefault& defaults) {
+                                              const TypeEvolution& evolution) {
   SchemaMigration migration;
-  WEIR_ASSIGN(migration.root_, Planner(migration.changes_).plan(stored, present, defaults, ""));
+  WEIR_ASSIGN(migration.root_, Planner(migration.changes_).plan(stored, present, evolution, ""));
   return migration;
 }
 
@@ -206,6 +214,8 @@ bool SchemaMigration::run(const Step& step, Decoder& in, Encoder& out, Timestamp
       return run_struct(step, in, out, now);
     case Action::kElements:
       return run_elements(step, in, out, now);
+    case Action::kExplicit:
+      return step.apply(in, out);
     case Action::kPresent:
       out.raw(std::uint8_t{1});
       return run(step.parts[0], in, out, now);

@@ -12,12 +12,13 @@ namespace weir {
 /// How values that were stored with one schema become values of another: rewrites their encoded
 /// form. Fields are matched by name; they may be added (with the value that a new object has),
 /// dropped, reordered and widened (to a larger integer or float that holds every value); what was
-/// always there may become optional; a time to live may come and go. Anything else is refused.
+/// always there may become optional; a time to live may come and go; and wherever the job has a
+/// weir::Migration from the stored type, that is used. Anything else is refused.
 class SchemaMigration {
  public:
   /// kInvalidArgument naming the part that does not fit, and why.
   static Result<SchemaMigration> plan(const Schema& stored, const Schema& present,
-                                      const EncodedDefault& defaults);
+                                      const TypeEvolution& evolution);
 
   bool is_identity() const { return changes_.empty(); }
   /// What becomes different, a line each: "price: added", "items[].count: i32 becomes i64".
@@ -28,11 +29,12 @@ class SchemaMigration {
   bool apply(Decoder& in, Encoder& out, TimestampMs now) const;
 
  private:
-  enum class Action { kCopy, kNumber, kStruct, kElements, kPresent, kExpire, kUnexpire };
+  enum class Action { kCopy, kNumber, kStruct, kElements, kPresent, kExpire, kUnexpire, kExplicit };
   struct Step {
     Action action = Action::kCopy;
     Schema stored;
     Schema present;
+    bool (*apply)(Decoder& in, Encoder& out) = nullptr;  ///< of kExplicit
     std::vector<Step> parts;  ///< of a struct by field of `present`, else by part of `stored`
     /// Of each field of a struct: its position in what is stored, or -1 and the bytes it gets.
     std::vector<int> from;

@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -71,7 +72,40 @@ struct WithOpaqueMore {
   std::int32_t n = 0;
   std::int32_t m = 0;
 };
+struct PriceInEuros {
+  double euros = 0;
+};
+struct Price {
+  std::int64_t cents = 0;
+};
+struct PricedBefore {
+  std::string name;
+  PriceInEuros price;
+};
+struct Priced {
+  Price price;
+  std::string name;
+};
+struct Celsius {
+  double degrees = 0;
+};
 }  // namespace schema_test
+
+template <>
+struct Migration<schema_test::Price> {
+  using From = std::tuple<schema_test::PriceInEuros, std::int32_t>;
+  static schema_test::Price migrate(const schema_test::PriceInEuros& old) {
+    return {static_cast<std::int64_t>(old.euros * 100)};
+  }
+  static schema_test::Price migrate(std::int32_t cents) { return {cents}; }
+};
+template <>
+struct Migration<schema_test::Celsius> {
+  using From = schema_test::Temperature;
+  static schema_test::Celsius migrate(const schema_test::Temperature& old) {
+    return {old.kelvin - 273.0};
+  }
+};
 
 template <>
 struct Codec<schema_test::Temperature> {
@@ -121,7 +155,7 @@ TEST(Schema, WhatIsNoneIsRefusedWithTheByte) {
 template <class From, class To>
 Result<SchemaMigration> plan() {
   return SchemaMigration::plan(schema_of(Codec<From>::schema()), schema_of(Codec<To>::schema()),
-                               type_ops<To>().encoded_default());
+                               type_ops<To>().evolution());
 }
 
 template <class From, class To>
@@ -213,6 +247,36 @@ void expect_refused(const std::string& part) {
   ASSERT_FALSE(migration.ok()) << part;
   EXPECT_EQ(migration.error().code, ErrorCode::kInvalidArgument);
   EXPECT_NE(migration.error().message.find(part), std::string::npos) << migration.error().message;
+}
+
+TEST(SchemaMigration, TheJobsOwnMigrationIsUsedWhereverTheTypeIs) {
+  const PriceInEuros old{1.25};
+  EXPECT_EQ((migrated<PriceInEuros, Price>(old))->cents, 125);
+  EXPECT_EQ((migrated<std::int32_t, Price>(7))->cents, 7) << "the second of two earlier types";
+  using Old = std::vector<PriceInEuros>;
+  EXPECT_EQ((migrated<Old, std::vector<Price>>({old, old}))->at(1).cents, 125);
+  const auto expiring = migrated<detail::Expiring<PriceInEuros>, detail::Expiring<Price>>({old, 5});
+  EXPECT_EQ(expiring->value.cents, 125);
+  EXPECT_EQ(expiring->last_access_ms, 5);
+  const auto item = migrated<PricedBefore, Priced>({"x", old});
+  EXPECT_EQ(item->price.cents, 125);
+  EXPECT_EQ(item->name, "x");
+  EXPECT_EQ((migrated<Temperature, Celsius>({300.0}))->degrees, 27.0) << "a Codec of its own";
+  using OldList = std::vector<Temperature>;
+  EXPECT_EQ((migrated<OldList, std::vector<Celsius>>({{300.0}}))->at(0).degrees, 27.0);
+  expect_refused<double, Price>("cannot become struct{cents:i64}");
+}
+
+TEST(SchemaMigration, TheJobsOwnMigrationNoticesMalformedBytes) {
+  const auto migration = plan<PricedBefore, Priced>();
+  ASSERT_TRUE(migration.ok());
+  const std::string good = encode_value(PricedBefore{"x", {1.25}});
+  for (std::size_t size = 0; size < good.size(); ++size) {
+    Decoder in(std::string_view(good).substr(0, size));
+    std::string bytes;
+    Encoder out(bytes);
+    EXPECT_FALSE(migration.value().apply(in, out, 0)) << size;
+  }
 }
 
 TEST(SchemaMigration, AnythingElseIsRefusedWithThePart) {

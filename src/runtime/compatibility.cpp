@@ -15,13 +15,6 @@
 namespace weir::runtime {
 namespace {
 
-template <class Snapshot>
-const Snapshot* find_uid(const std::vector<Snapshot>& snapshots, const std::string& uid) {
-  const auto found = std::find_if(snapshots.begin(), snapshots.end(),
-                                  [&](const Snapshot& snapshot) { return snapshot.uid == uid; });
-  return found == snapshots.end() ? nullptr : &*found;
-}
-
 std::string kind_of(const state::StateSchema& schema) {
   return schema.kind == state::StateKind::kTimers ? "timers" : "keyed";
 }
@@ -80,13 +73,15 @@ class Comparison {
     OperatorFit row{op.uid, op.name, "operator", Fit::kSame, {}};
     if (op.create_operator == nullptr) {
       row.kind = op.source != nullptr ? "source" : "sink";
-      const bool is_known = op.source != nullptr ? find_uid(manifest_.sources, op.uid) != nullptr
-                                                 : find_uid(manifest_.sinks, op.uid) != nullptr;
+      const bool is_known = op.source != nullptr
+                                ? checkpoint::find_uid(manifest_.sources, op.uid) != nullptr
+                                : checkpoint::find_uid(manifest_.sinks, op.uid) != nullptr;
       row.fit = is_known ? Fit::kSame : Fit::kMissing;
       result_.operators.push_back(std::move(row));
       return {};
     }
-    const checkpoint::OperatorSnapshot* const snapshot = find_uid(manifest_.operators, op.uid);
+    const checkpoint::OperatorSnapshot* const snapshot =
+        checkpoint::find_uid(manifest_.operators, op.uid);
     WEIR_ASSIGN(const DeclaredState declared,
                 declared_state_of(vertex, op, options_.job_name, restored.lists));
     std::vector<state::StateSchema> stored;
@@ -137,7 +132,7 @@ class Comparison {
       StateFit fit{
           keyed.schema.name, kind_of(keyed.schema), Fit::kMissing, "", text_of(keyed.schema), {}};
       for (std::size_t i = 0; i < stored.size(); ++i) {
-        if (stored[i].kind == keyed.schema.kind && stored[i].name == keyed.schema.name) {
+        if (state::is_same_state(stored[i], keyed.schema)) {
           is_declared[i] = true;
           compare(stored[i], keyed, fit);
         }
@@ -159,7 +154,7 @@ class Comparison {
   static void compare(const state::StateSchema& stored, const DeclaredState::Keyed& keyed,
                       StateFit& fit) {
     fit.stored = text_of(stored);
-    const auto migration = state::plan_state_migration(stored, keyed.schema, keyed.defaults);
+    const auto migration = state::plan_state_migration(stored, keyed.schema, keyed.evolution);
     if (!migration.ok()) {
       fit.fit = Fit::kIncompatible;
       fit.notes = {"stored as " + fit.stored + ", declared as " + fit.present + ": " +
@@ -200,11 +195,11 @@ class Comparison {
   /// Whole operators, with the states that go with them.
   Status add_dropped(const std::vector<std::string>& uids) {
     for (const std::string& uid : uids) {
-      if (const auto* source = find_uid(manifest_.sources, uid)) {
+      if (const auto* source = checkpoint::find_uid(manifest_.sources, uid)) {
         result_.operators.push_back({uid, source->name, "source", Fit::kDropped, {}});
-      } else if (const auto* sink = find_uid(manifest_.sinks, uid)) {
+      } else if (const auto* sink = checkpoint::find_uid(manifest_.sinks, uid)) {
         result_.operators.push_back({uid, sink->name, "sink", Fit::kDropped, {}});
-      } else if (const auto* op = find_uid(manifest_.operators, uid)) {
+      } else if (const auto* op = checkpoint::find_uid(manifest_.operators, uid)) {
         OperatorFit row{uid, op->name, "operator", Fit::kDropped, {}};
         WEIR_ASSIGN(const std::vector<state::StateSchema> stored, stored_schemas(*op));
         for (const state::StateSchema& schema : stored) {

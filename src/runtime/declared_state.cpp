@@ -47,7 +47,7 @@ class KeyedRecorder final : public KeyedStateBackend {
   void note(state::StateKind kind, const StateTableDescriptor& descriptor) {
     declared_.push_back(
         {state::StateSchema::of(kind, descriptor.name, *descriptor.key, *descriptor.value),
-         descriptor.value->encoded_default()});
+         descriptor.value->evolution()});
   }
 
   state::HeapBackend backend_;

@@ -16,7 +16,7 @@ namespace weir::runtime {
 struct DeclaredState {
   struct Keyed {
     state::StateSchema schema;
-    EncodedDefault defaults;  ///< of the value
+    TypeEvolution evolution;  ///< of the value
   };
   std::vector<Keyed> keyed;
   std::set<std::string> lists;           ///< operator state it asked for or set

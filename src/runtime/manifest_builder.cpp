@@ -10,17 +10,6 @@
 namespace weir::runtime {
 namespace {
 
-template <class Snapshot>
-Snapshot* find_uid(std::vector<Snapshot>& snapshots, const std::string& uid) {
-  const auto found = std::find_if(snapshots.begin(), snapshots.end(),
-                                  [&](const Snapshot& snapshot) { return snapshot.uid == uid; });
-  return found == snapshots.end() ? nullptr : &*found;
-}
-template <class Snapshot>
-const Snapshot* find_uid(const std::vector<Snapshot>& snapshots, const std::string& uid) {
-  return find_uid(const_cast<std::vector<Snapshot>&>(snapshots), uid);
-}
-
 void add_plan(const ExecutionPlan& plan, const CollectedSnapshots& collected,
               checkpoint::Manifest& manifest) {
   for (const PlanVertex& vertex : plan.vertices) {
@@ -199,14 +188,14 @@ void add_snapshots(const ExecutionPlan& plan, const CollectedSnapshots& collecte
   };
   for (const CollectedSnapshots::OfTask& task : collected.tasks) {
     for (const TaskSnapshot::OfOperator& part : task.snapshot.operators) {
-      find_uid(manifest.operators, part.uid)->subtasks.push_back(part.snapshot);
+      checkpoint::find_uid(manifest.operators, part.uid)->subtasks.push_back(part.snapshot);
     }
     for (const TaskSnapshot::OfSink& part : task.snapshot.sinks) {
-      find_uid(manifest.sinks, part.uid)->writers.push_back(part.writer);
+      checkpoint::find_uid(manifest.sinks, part.uid)->writers.push_back(part.writer);
     }
     if (task.snapshot.reader.has_value()) {
       const PlanVertex& vertex = plan.vertices[static_cast<std::size_t>(task.vertex)];
-      find_uid(manifest.sources, vertex.operators.front().uid)
+      checkpoint::find_uid(manifest.sources, vertex.operators.front().uid)
           ->readers.push_back(*task.snapshot.reader);
     }
     add_in_flight(plan, task, manifest);
@@ -232,17 +221,19 @@ Result<std::vector<std::vector<TaskRestore>>> plan_restore(const ExecutionPlan& 
     std::vector<TaskRestore> tasks(static_cast<std::size_t>(vertex.parallelism), empty);
     for (std::size_t i = 0; i < vertex.operators.size(); ++i) {
       const PlanOperator& op = vertex.operators[i];
-      if (const auto* source = find_uid(manifest.sources, op.uid); source != nullptr && op.source) {
+      if (const auto* source = checkpoint::find_uid(manifest.sources, op.uid);
+          source != nullptr && op.source) {
         WEIR_ASSIGN(auto splits, checkpoint::redistribute_splits(*source, vertex.parallelism));
         for (std::size_t subtask = 0; subtask < tasks.size(); ++subtask) {
           tasks[subtask].splits = std::move(splits[subtask]);
         }
-      } else if (const auto* sink = find_uid(manifest.sinks, op.uid); sink != nullptr && op.sink) {
+      } else if (const auto* sink = checkpoint::find_uid(manifest.sinks, op.uid);
+                 sink != nullptr && op.sink) {
         auto states = checkpoint::redistribute_writer_states(*sink, vertex.parallelism);
         for (std::size_t subtask = 0; subtask < tasks.size(); ++subtask) {
           tasks[subtask].writer_states[i] = std::move(states[subtask]);
         }
-      } else if (const auto* snapshot = find_uid(manifest.operators, op.uid)) {
+      } else if (const auto* snapshot = checkpoint::find_uid(manifest.operators, op.uid)) {
         WEIR_TRY(restore_operator(vertex, i, *snapshot, tasks));
       }
     }

@@ -70,6 +70,11 @@ struct StateSchema {
   friend bool operator==(const StateSchema&, const StateSchema&) = default;
 };
 
+/// Whether they are one state, be their types the same or not.
+inline bool is_same_state(const StateSchema& a, const StateSchema& b) {
+  return a.kind == b.kind && a.name == b.name;
+}
+
 struct StateFileIndex {
   struct State {
     StateSchema schema;

@@ -6,8 +6,8 @@
 namespace weir::state {
 
 /// How the values of a state as it is stored become those of the state of that name in the job.
-/// `defaults`: of the present value type. kInvalidArgument saying why they cannot.
+/// `evolution`: of the present value type. kInvalidArgument saying why they cannot.
 Result<SchemaMigration> plan_state_migration(const StateSchema& stored, const StateSchema& present,
-                                             const EncodedDefault& defaults);
+                                             const TypeEvolution& evolution);
 
 }  // namespace weir::state

@@ -97,7 +97,7 @@ Result<const SchemaMigration*> StateRestore::migration_of(const HeapTable& table
     return &found->second;
   }
   auto migration =
-      plan_state_migration(stored, present, table.descriptor().value->encoded_default());
+      plan_state_migration(stored, present, table.descriptor().value->evolution());
   if (!migration.ok()) {
     return Error{ErrorCode::kInvalidArgument,
                  "operator " + owner_ + ": state '" + present.name + "' was stored as " +

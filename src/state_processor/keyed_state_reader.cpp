@@ -9,10 +9,6 @@
 namespace weir::state_processor {
 namespace {
 
-bool is_same_state(const state::StateSchema& a, const state::StateSchema& b) {
-  return a.kind == b.kind && a.name == b.name;
-}
-
 std::string names_of(const std::vector<state::StateSchema>& states) {
   std::string names;
   for (const state::StateSchema& state : states) {
@@ -23,11 +19,11 @@ std::string names_of(const std::vector<state::StateSchema>& states) {
 
 Result<const checkpoint::OperatorSnapshot*> find_operator(const checkpoint::Manifest& manifest,
                                                           const std::string& uid) {
+  if (const auto* const op = checkpoint::find_uid(manifest.operators, uid)) {
+    return op;
+  }
   std::string known;
   for (const checkpoint::OperatorSnapshot& op : manifest.operators) {
-    if (op.uid == uid) {
-      return &op;
-    }
     known += (known.empty() ? "" : ", ") + op.uid;
   }
   return Error{ErrorCode::kNotFound, "the snapshot has no operator with the uid '" + uid +
@@ -45,7 +41,7 @@ class KeyedStateReader::Merge {
   Status add(const state::StateFileReader& file) {
     const auto& states = file.index().states;
     const auto found = std::find_if(states.begin(), states.end(), [&](const auto& one) {
-      return is_same_state(one.schema, state_);
+      return state::is_same_state(one.schema, state_);
     });
     if (found == states.end()) {
       return {};
@@ -124,9 +120,9 @@ Result<KeyedStateReader> KeyedStateReader::open(FileSystem& files,
       chain.key_groups = file.index().key_groups;
       chain.bytes += handle.file.length_bytes;
       for (const auto& state : file.index().states) {
-        const bool is_known =
-            std::any_of(reader.states_.begin(), reader.states_.end(),
-                        [&](const auto& known) { return is_same_state(known, state.schema); });
+        const bool is_known = std::any_of(
+            reader.states_.begin(), reader.states_.end(),
+            [&](const auto& known) { return state::is_same_state(known, state.schema); });
         if (!is_known) {
           reader.states_.push_back(state.schema);
         }

@@ -14,16 +14,6 @@ namespace weir::state_processor {
 namespace {
 
 template <class Snapshot>
-auto find_uid(std::vector<Snapshot>& snapshots, const std::string& uid) {
-  return std::find_if(snapshots.begin(), snapshots.end(),
-                      [&](const Snapshot& snapshot) { return snapshot.uid == uid; });
-}
-template <class Snapshot>
-bool has_uid(const std::vector<Snapshot>& snapshots, const std::string& uid) {
-  return std::any_of(snapshots.begin(), snapshots.end(),
-                     [&](const Snapshot& snapshot) { return snapshot.uid == uid; });
-}
-template <class Snapshot>
 bool erase_uid(std::vector<Snapshot>& snapshots, const std::string& uid) {
   return std::erase_if(snapshots, [&](const Snapshot& snapshot) { return snapshot.uid == uid; }) !=
          0;
@@ -114,16 +104,12 @@ std::vector<std::string> SavepointDraft::uids() const {
 
 Result<const checkpoint::OperatorSnapshot*> SavepointDraft::find_operator(
     const std::string& uid) const {
-  if (has_uid(manifest_.sources, uid) || has_uid(manifest_.sinks, uid)) {
+  if (checkpoint::find_uid(manifest_.sources, uid) != nullptr ||
+      checkpoint::find_uid(manifest_.sinks, uid) != nullptr) {
     return Error{ErrorCode::kInvalidArgument,
                  "'" + uid + "' is a source or sink, which has no keyed state"};
   }
-  for (const checkpoint::OperatorSnapshot& op : manifest_.operators) {
-    if (op.uid == uid) {
-      return &op;
-    }
-  }
-  return nullptr;
+  return checkpoint::find_uid(manifest_.operators, uid);
 }
 
 std::vector<state::RestoreFile> SavepointDraft::state_files_of(
@@ -139,8 +125,8 @@ std::vector<state::RestoreFile> SavepointDraft::state_files_of(
 }
 
 Status SavepointDraft::remove(const std::string& uid) {
-  const auto sink = find_uid(manifest_.sinks, uid);
-  if (sink != manifest_.sinks.end() && !sink->committables.empty()) {
+  const checkpoint::SinkSnapshot* const sink = checkpoint::find_uid(manifest_.sinks, uid);
+  if (sink != nullptr && !sink->committables.empty()) {
     return Error{ErrorCode::kInvalidArgument,
                  "sink '" + uid +
                      "' has results that are not committed; start the job once so "
@@ -159,15 +145,15 @@ Status SavepointDraft::rename(const std::string& from, const std::string& to) {
   if (!std::binary_search(known.begin(), known.end(), from)) {
     return no_such(from, known);
   }
-  const auto sink = find_uid(manifest_.sinks, from);
-  if (sink != manifest_.sinks.end() && !sink->committables.empty()) {
+  const checkpoint::SinkSnapshot* const sink = checkpoint::find_uid(manifest_.sinks, from);
+  if (sink != nullptr && !sink->committables.empty()) {
     return Error{ErrorCode::kInvalidArgument,
                  "sink '" + from +
                      "' has results that are not committed, which bear its uid; rename it with "
                      "weir.state-recovery.uid-mapping"};
   }
   const auto rename_in = [&](auto& snapshots) {
-    if (const auto found = find_uid(snapshots, from); found != snapshots.end()) {
+    if (auto* const found = checkpoint::find_uid(snapshots, from)) {
       found->uid = to;
     }
   };
@@ -180,13 +166,12 @@ Status SavepointDraft::rename(const std::string& from, const std::string& to) {
 Status SavepointDraft::replace_keyed_state(const std::string& uid, const std::string& path,
                                            const state::SnapshotFileInfo& info) {
   WEIR_TRY(find_operator(uid).status());
-  auto op = find_uid(manifest_.operators, uid);
-  if (op == manifest_.operators.end()) {
-    checkpoint::OperatorSnapshot added;
-    added.uid = uid;
-    added.name = uid;
-    added.max_parallelism = manifest_.max_parallelism;
-    op = manifest_.operators.insert(op, std::move(added));
+  checkpoint::OperatorSnapshot* op = checkpoint::find_uid(manifest_.operators, uid);
+  if (op == nullptr) {
+    op = &manifest_.operators.emplace_back();
+    op->uid = uid;
+    op->name = uid;
+    op->max_parallelism = manifest_.max_parallelism;
   }
   WEIR_TRY(become_one_subtask(*op));
   // Names in a manifest are relative.

@@ -8,13 +8,9 @@
 namespace weir::state_processor {
 namespace {
 
-bool is_same_state(const state::StateSchema& a, const state::StateSchema& b) {
-  return a.kind == b.kind && a.name == b.name;
-}
-
 bool has(const KeyedStateReader& reader, const state::StateSchema& state) {
   return std::any_of(reader.states().begin(), reader.states().end(),
-                     [&](const auto& one) { return is_same_state(one, state); });
+                     [&](const auto& one) { return state::is_same_state(one, state); });
 }
 
 }  // namespace
@@ -26,7 +22,7 @@ void StateImport::put(StateNamespace ns, std::uint32_t hash, std::string key, st
 
 Status StateImport::visit(const state::StateSchema& state, const KeyedStateReader* reader,
                           bool replaces, const KeyedStateReader::Visitor& visitor) const {
-  const bool is_target = is_same_state(state, schema_);
+  const bool is_target = state::is_same_state(state, schema_);
   auto next = is_target ? entries_.begin() : entries_.end();
   const auto visit_next = [&] {
     const auto& [group, ns, key] = next->first;

@@ -98,6 +98,8 @@ Result<Json> unchecked_to_json(const Schema& schema, Decoder& in) {
       return real(schema.size == 4 ? static_cast<double>(in.raw<float>()) : in.raw<double>());
     case Kind::kString:
       return text_or_bytes(in.view(in.count()));
+    case Kind::kProtobuf:
+      return Json{{kBytesMember, checkpoint::base64_encode(in.view(in.count()))}};
     case Kind::kEnum:
       return part_to_json(schema.parts[0], in);
     case Kind::kArray:
@@ -158,6 +160,8 @@ class JsonReader {
         return read_real(schema.size, json);
       case Kind::kString:
         return read_string(json);
+      case Kind::kProtobuf:
+        return read_length_and_bytes(json);
       case Kind::kEnum:
         return read(schema.parts[0], json);
       case Kind::kArray:
@@ -262,12 +266,14 @@ class JsonReader {
       out_.bytes(text.data(), text.size());
       return {};
     }
+    return read_length_and_bytes(json).ok() ? Status()
+                                            : wrong(R"(a string, or {"b64": ...})", json);
+  }
+  Status read_length_and_bytes(const Json& json) {
     std::string bytes;
     JsonReader inner(bytes);
     inner.path_ = path_;
-    if (!inner.read_bytes(json).ok()) {
-      return wrong(R"(a string, or {"b64": ...})", json);
-    }
+    WEIR_TRY(inner.read_bytes(json));
     out_.varint(bytes.size());
     out_.bytes(bytes.data(), bytes.size());
     return {};

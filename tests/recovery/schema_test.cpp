@@ -16,8 +16,23 @@ struct New {
 struct Smaller {
   std::int16_t count = 0;
 };
+/// Counts down from a million: no rule could find that out.
+struct Remaining {
+  std::int64_t left = 1'000'000;
+};
 }  // namespace schema_test
 
+}  // namespace weir::recovery
+
+template <>
+struct weir::Migration<weir::recovery::schema_test::Remaining> {
+  using From = weir::recovery::schema_test::Old;
+  static weir::recovery::schema_test::Remaining migrate(const From& old) {
+    return {1'000'000 - old.count};
+  }
+};
+
+namespace weir::recovery {
 namespace {
 
 using namespace schema_test;
@@ -33,11 +48,15 @@ class CountIn : public KeyedProcessFunction<std::int64_t, Event, Counted> {
   void process_element(const Event& event, typename CountIn::Context&,
                        Collector<Counted>& out) override {
     State& state = count_.mutable_value();
-    if constexpr (requires { state.last; }) {
-      EXPECT_TRUE(state.last == "none" || state.last == std::to_string(event.key)) << state.last;
-      state.last = std::to_string(event.key);
+    if constexpr (requires { state.left; }) {
+      out.collect(Counted{event.key, 1'000'000 - --state.left});
+    } else {
+      if constexpr (requires { state.last; }) {
+        EXPECT_TRUE(state.last == "none" || state.last == std::to_string(event.key)) << state.last;
+        state.last = std::to_string(event.key);
+      }
+      out.collect(Counted{event.key, ++state.count});
     }
-    out.collect(Counted{event.key, ++state.count});
   }
 
  private:
@@ -72,6 +91,19 @@ TEST_F(SchemaTest, FieldsAreAddedDroppedReorderedAndWidened) {
   expect_state(run(CountIn<New>(), Bomb::stopping(7'000), false, 3), JobState::kSuspended);
   expect_state(run(CountIn<New>(), dud()), JobState::kFinished);
   EXPECT_EQ(counts_->rows(), expected_counts(source_));
+}
+
+TEST_F(SchemaTest, TheJobsOwnMigrationIsUsed) {
+  for (const bool is_incremental : {false, true}) {
+    counts_ = std::make_shared<Target<Counted>>();
+    expect_state(run(CountIn<Old>(), Bomb::stopping(3'000), is_incremental), JobState::kSuspended);
+    expect_state(run(CountIn<Remaining>(), Bomb::stopping(7'000), is_incremental, 3),
+                 JobState::kSuspended);
+    expect_state(run(CountIn<Remaining>(), dud(), is_incremental), JobState::kFinished);
+    EXPECT_EQ(counts_->rows(), expected_counts(source_));
+    std::filesystem::remove_all(directory_);
+    std::filesystem::create_directory(directory_);
+  }
 }
 
 TEST_F(SchemaTest, AChainOfDeltasBeginsAnewWithTheNewSchema) {

@@ -28,16 +28,6 @@ checkpoint::CoordinatorOptions coordinator_options(const Schedule& s, AttemptId 
   return options;
 }
 
-template <class Snapshots>
-auto find_uid(const Snapshots& snapshots, const std::string& uid) -> decltype(&snapshots[0]) {
-  for (const auto& snapshot : snapshots) {
-    if (snapshot.uid == uid) {
-      return &snapshot;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Attempt::Attempt(World& world, Process& process, checkpoint::CheckpointStore& store,
