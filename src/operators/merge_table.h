@@ -9,8 +9,8 @@
 
 namespace weir::operators {
 
-/// Merges the accumulators of equal keys out of several slices while one window fires. Keys are
-/// referred to, accumulators are copied.
+/// Merges the accumulators of equal keys out of several slices while one window fires. Both are
+/// copied: a table hands them out for the time of a call.
 class MergeTable {
  public:
   /// `functions` must outlive the table. `expected` = upper bound of the number of distinct keys.
@@ -27,12 +27,16 @@ class MergeTable {
   const void* accumulator(std::size_t i) const { return storage_ + i * type_.size; }
 
  private:
+  /// Where its keys and accumulators are.
+  static std::byte* make_storage(const TypeOps& type, std::size_t count);
+
   const TypeOps& key_;
   const WindowFunctions& functions_;
   const TypeOps& type_;
   std::vector<std::uint32_t> slots_;  // index + 1; 0 = empty; size is a power of two
   std::vector<const void*> keys_;
   std::vector<std::uint32_t> hashes_;
+  std::byte* key_storage_;
   std::byte* storage_;
 };
 
