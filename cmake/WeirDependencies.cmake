@@ -13,6 +13,10 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 
+pkg_check_modules(ROCKSDB REQUIRED IMPORTED_TARGET rocksdb)
+add_library(weir_rocksdb_client INTERFACE)
+target_link_libraries(weir_rocksdb_client INTERFACE PkgConfig::ROCKSDB)
+
 # yaml-cpp 0.7 names its target without a namespace, 0.8 with one.
 if(NOT TARGET yaml-cpp::yaml-cpp)
   add_library(weir_yaml_cpp INTERFACE)

@@ -11,7 +11,7 @@ set -euo pipefail
 
 packages=(
   build-essential ca-certificates cmake ninja-build ccache pkg-config git python3 lld openssl
-  librdkafka-dev libssl-dev libsasl2-dev liblz4-dev libzstd-dev libsnappy-dev libxxhash-dev zlib1g-dev
+  librdkafka-dev librocksdb-dev libssl-dev libsasl2-dev liblz4-dev libzstd-dev libsnappy-dev libxxhash-dev zlib1g-dev
   libyaml-cpp-dev nlohmann-json3-dev libfmt-dev libspdlog-dev libcli11-dev libjemalloc-dev
   libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev libprotobuf-dev protobuf-compiler
   zstd sqlite3

@@ -112,7 +112,6 @@ Status backoff_multiplier(const double& value);
 Status jitter_factor(const double& value);
 Status not_empty(const std::string& value);
 Status job_id(const std::string& value);
-Status available_backend(const StateBackendType& value);
 
 }  // namespace detail
 
@@ -316,8 +315,8 @@ inline constexpr ConfigOption<DurationMs> kBufferTimeout{
     "execution.buffer-timeout.interval", "100 ms", "Longest wait of a part-filled batch.",
     detail::duration_in<0>};
 inline constexpr ConfigOption<StateBackendType> kStateBackend{
-    "state.backend.type", "hashmap", "Where keyed state lives. rocksdb is not in this build yet.",
-    detail::available_backend};
+    "state.backend.type", "hashmap",
+    "Where keyed state lives: hashmap in memory, rocksdb also on local disks.", nullptr};
 inline constexpr ConfigOption<DurationMs> kRestAsyncStoreDuration{
     "rest.async.store-duration", "5 min",
     "How long the outcome of a finished trigger can be asked for.", detail::duration_in<0>, false};

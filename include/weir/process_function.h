@@ -86,7 +86,9 @@ class KeyedOpenContext {
     if (ttl.ttl.count() <= 0) {
       return Handle(open_table<Plain>(name), &current_);
     }
-    StateTable* const table = open_table<Expiring>(name);
+    StateTable* const table = open_table<Expiring>(name, ttl.cleanup_in_rocksdb_compact_filter
+                                                             ? detail::encoded_expiry<Expiring>(ttl)
+                                                             : nullptr);
     auto rule = std::make_shared<detail::TtlRule>(ttl);
     if (table != nullptr) {
       cleaners_.push_back(std::make_unique<detail::TableTtlCleaner<K, Expiring>>(*table, rule));
@@ -97,9 +99,10 @@ class KeyedOpenContext {
   void fail(Error error) { status_ = status_.ok() ? Status(std::move(error)) : status_; }
 
   template <class V>
-  StateTable* open_table(const std::string& name) {
-    Result<StateTable*> table =
-        context_.keyed_state().open_table({name, &type_ops<K>(), &type_ops<V>(), nullptr});
+  StateTable* open_table(const std::string& name,
+                         std::function<bool(std::string_view, TimestampMs)> is_expired = nullptr) {
+    Result<StateTable*> table = context_.keyed_state().open_table(
+        {name, &type_ops<K>(), &type_ops<V>(), nullptr, std::move(is_expired)});
     if (!table.ok()) {
       fail(table.error());
       return nullptr;

@@ -5,9 +5,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weir/result.h"
+#include "weir/time.h"
 #include "weir/type_ops.h"
 
 namespace weir {
@@ -24,6 +26,9 @@ struct StateTableDescriptor {
   const TypeOps* value = nullptr;
   /// Copied into a value when its entry is created; null = default-constructed.
   std::shared_ptr<const void> initial_value;
+  /// Whether all of an encoded value's time to live was over at `now`: then a backend may remove it
+  /// by itself. Called on any thread; empty: values live for ever, or nobody else may remove them.
+  std::function<bool(std::string_view encoded, TimestampMs now)> is_expired;
 };
 
 /// A run of keys of one type: key i starts at `data + i * stride` and hashes to `hashes[i]`
@@ -86,6 +91,9 @@ class StateTable {
                     const RunVisitor& visit) = 0;
   /// Forgets all entries of a namespace, in a time that does not depend on their number.
   virtual void drop_namespace(StateNamespace ns) = 0;
+  /// The backend removes what StateTableDescriptor::is_expired says. Until it did, expired values
+  /// are found, and size() may count them even longer.
+  virtual bool removes_expired() const { return false; }
 };
 
 /// Event-time or processing-time timers of one operator in one subtask. A timer is (key,

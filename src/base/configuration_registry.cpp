@@ -7,6 +7,7 @@
 
 #include "weir/config_options.h"
 #include "weir/configuration.h"
+#include "weir/rocksdb_options.h"
 
 namespace weir {
 namespace {
@@ -83,8 +84,12 @@ const std::vector<OptionInfo>& all_options() {
       kFixedDelay, kFailureRateMax, kFailureRateInterval, kFailureRateDelay, kFailoverStrategy,
       kHeartbeatInterval, kHeartbeatTimeout, kHeartbeatRpcFailures, kCommitterRetries, kParallelism,
       kMaxParallelism, kPipelineName, kAutoGenerateUids, kAutoWatermarkInterval,
-      kSourcesPauseUntilFirstCheckpoint, kBufferTimeout, kStateBackend, kRestAsyncStoreDuration,
-      kWorkers, kIoThreads, kJobId, kControlSocket, kLaterResults>();
+      kSourcesPauseUntilFirstCheckpoint, kBufferTimeout, kStateBackend, kRocksDbLocalDir,
+      kRocksDbMemory, kRocksDbWriteBufferRatio, kRocksDbHighPriorityRatio, kRocksDbBlockSize,
+      kRocksDbWriteBufferSize, kRocksDbWriteBufferCount, kRocksDbThreads, kRocksDbCompactionStyle,
+      kRocksDbBloomFilter, kRocksDbBloomBits, kRocksDbOpenFiles, kRocksDbLogLevel,
+      kRocksDbCompression, kRocksDbTimers, kRestAsyncStoreDuration, kWorkers, kIoThreads, kJobId,
+      kControlSocket, kLaterResults>();
   return list;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/configuration_registry.h"
 #include "weir/config_options.h"
+#include "weir/rocksdb_options.h"
 
 namespace weir {
 namespace {
@@ -100,16 +101,18 @@ TEST(ConfigurationRegistry, KeysAreUniqueAndDefaultsPassTheirOwnChecks) {
   EXPECT_TRUE(validate(Configuration()).ok());
 }
 
-TEST(ConfigurationRegistry, EveryOptionOfTheHeaderIsRegistered) {
-  std::ifstream header(WEIR_SOURCE_DIR "/include/weir/config_options.h");
-  std::stringstream text;
-  text << header.rdbuf();
+TEST(ConfigurationRegistry, EveryOptionOfTheHeadersIsRegistered) {
   std::size_t declared = 0;
-  constexpr std::string_view kMark = "inline constexpr ConfigOption<";
-  const std::string content = text.str();
-  for (std::size_t at = content.find(kMark); at != std::string::npos;
-       at = content.find(kMark, at + 1)) {
-    ++declared;
+  for (const char* const name : {"config_options.h", "rocksdb_options.h"}) {
+    std::ifstream header(std::string(WEIR_SOURCE_DIR "/include/weir/") + name);
+    std::stringstream text;
+    text << header.rdbuf();
+    constexpr std::string_view kMark = "inline constexpr ConfigOption<";
+    const std::string content = text.str();
+    for (std::size_t at = content.find(kMark); at != std::string::npos;
+         at = content.find(kMark, at + 1)) {
+      ++declared;
+    }
   }
   EXPECT_EQ(declared, registered_options().size());
 }
@@ -319,14 +322,30 @@ TEST(ConfigurationValidate, CheckpointsNeedAPlace) {
 }
 
 TEST(ConfigurationValidate, WhatThisBuildLacksIsSaid) {
-  Configuration configuration;
-  configuration.set(options::kStateBackend, StateBackendType::kRocksDb);
-  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("not available in this build"));
-  configuration = with_checkpoints();
+  Configuration configuration = with_checkpoints();
   configuration.set(options::kLocalBackup, true);
   EXPECT_THAT(message_of(validate(configuration)), HasSubstr("not available in this build"));
   configuration.set(options::kLocalBackup, false);
   EXPECT_EQ(message_of(validate(configuration)), "");
+}
+
+TEST(ConfigurationValidate, SettingsOfRocksDbNeedRocksDb) {
+  Configuration configuration;
+  configuration.set(options::kRocksDbBlockSize, SizeBytes{8192});
+  EXPECT_THAT(message_of(validate(configuration)),
+              AllOf(HasSubstr("state.backend.rocksdb.block.blocksize"), HasSubstr("no effect"),
+                    HasSubstr("state.backend.type")));
+  configuration.set(options::kStateBackend, StateBackendType::kRocksDb);
+  EXPECT_EQ(message_of(validate(configuration)), "");
+  configuration.set(options::kRocksDbBloomFilter, false).set(options::kRocksDbBloomBits, 8.0);
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("use-bloom-filter"));
+  configuration.set(options::kRocksDbBloomFilter, true)
+      .set(options::kRocksDbCompression, "NO_COMPRESSION; LZ4_COMPRESSION;ZSTD");
+  EXPECT_EQ(message_of(validate(configuration)), "");
+  configuration.set(options::kRocksDbCompression, "NO_COMPRESSION;GZIP");
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("'GZIP'"));
+  configuration.set(options::kRocksDbCompression, "ZSTD").set(options::kRocksDbWriteBufferCount, 3);
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("not available"));
 }
 
 TEST(ConfigurationValidate, AllProblemsAreListedAtOnce) {

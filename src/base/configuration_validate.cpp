@@ -8,6 +8,7 @@
 #include "base/configuration_registry.h"
 #include "weir/config_options.h"
 #include "weir/configuration.h"
+#include "weir/rocksdb_options.h"
 
 namespace weir {
 
@@ -47,6 +48,7 @@ class Validator {
       check_unaligned();
       check_restart_strategy();
       check_recovery();
+      check_rocksdb();
       check_rest();
     }
     check_availability();
@@ -229,6 +231,22 @@ class Validator {
     if (configuration_.is_set(options::kIgnoreUnclaimedState) &&
         !configuration_.is_set(options::kCheckpointDir)) {
       no_effect(options::kIgnoreUnclaimedState.key, mend);
+    }
+  }
+
+  void check_rocksdb() {
+    if (configuration_.get(options::kStateBackend) == StateBackendType::kRocksDb) {
+      if (configuration_.is_set(options::kRocksDbBloomBits) &&
+          !configuration_.get(options::kRocksDbBloomFilter)) {
+        no_effect(options::kRocksDbBloomBits.key,
+                  std::string(options::kRocksDbBloomFilter.key) + " is not true");
+      }
+      return;
+    }
+    for (const auto& [key, value] : configuration_.values()) {
+      if (key.starts_with(options::kRocksDbPrefix)) {
+        no_effect(key, "set " + std::string(options::kStateBackend.key) + " to rocksdb");
+      }
     }
   }
 

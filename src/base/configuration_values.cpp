@@ -11,6 +11,7 @@
 
 #include "weir/config_options.h"
 #include "weir/configuration.h"
+#include "weir/rocksdb_options.h"
 
 namespace weir {
 namespace {
@@ -268,11 +269,30 @@ Status job_id(const std::string& value) {
   return {};
 }
 
-Status available_backend(const StateBackendType& value) {
-  if (value == StateBackendType::kRocksDb) {
-    return wrong("rocksdb is not available in this build; use hashmap");
+Status fraction(const double& value) { return check_range(value, 0.0, 1.0); }
+
+Status rocksdb_compression_per_level(const std::string& value) {
+  std::string_view rest = value;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(';'), rest.size());
+    const auto known = find_rocksdb_compression(trim(rest.substr(0, end)));
+    if (!known.has_value()) {
+      return wrong("'" + std::string(rest.substr(0, end)) +
+                   "' is none of NO_COMPRESSION, SNAPPY_COMPRESSION, LZ4_COMPRESSION, ZSTD; "
+                   "separate levels by ';'");
+    }
+    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return {};
+}
+
+std::optional<RocksDbCompression> find_rocksdb_compression(std::string_view name) {
+  for (const auto& [text, value] : ConfigEnum<RocksDbCompression>::kNames) {
+    if (name == text) {
+      return value;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace detail

@@ -7,8 +7,10 @@
 #include "checkpoint/operator_match.h"
 #include "checkpoint/snapshot_directory.h"
 #include "runtime/declared_state.h"
+#include "runtime/keyed_state.h"
 #include "runtime/manifest_builder.h"
 #include "runtime/restore_match.h"
+#include "state/rocksdb/rocks_index.h"
 #include "state/state_file_survey.h"
 #include "state/state_migration.h"
 
@@ -110,15 +112,23 @@ class Comparison {
     std::vector<state::StateSchema> schemas;
     for (const checkpoint::SubtaskSnapshot& subtask : snapshot.subtasks) {
       for (const checkpoint::StateHandle& handle : subtask.files) {
-        if (!checkpoint::is_state_file(handle)) {
-          continue;
-        }
-        WEIR_ASSIGN(const state::StateFileIndex index,
-                    state::read_state_file_index(files_, join_path(root_, handle.file.path)));
-        for (const state::StateFileIndex::State& state : index.states) {
-          if (std::find(schemas.begin(), schemas.end(), state.schema) == schemas.end()) {
-            schemas.push_back(state.schema);
+        const auto add = [&](const auto& states) {
+          for (const auto& state : states) {
+            if (std::find(schemas.begin(), schemas.end(), state.schema) == schemas.end()) {
+              schemas.push_back(state.schema);
+            }
           }
+        };
+        const std::string path = join_path(root_, handle.file.path);
+        if (checkpoint::is_state_file(handle)) {
+          WEIR_ASSIGN(const state::StateFileIndex index,
+                      state::read_state_file_index(files_, path));
+          add(index.states);
+        } else if (handle.kind == kRocksDbKind && handle.meta == state::kRocksIndexMeta) {
+          WEIR_ASSIGN(const state::RocksIndex index,
+                      state::read_rocks_index(
+                          files_, {path, {handle.file.length_bytes, handle.file.crc32c}}));
+          add(index.states);
         }
       }
     }

@@ -44,6 +44,7 @@ JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, Job
   environment_.auto_watermark_interval = options.auto_watermark_interval;
   environment_.buffer_timeout = options.buffer_timeout;
   environment_.is_incremental = options.is_incremental;
+  environment_.rocksdb = options.rocksdb;
   environment_.are_sources_paused_at_start =
       options.are_sources_paused_at_start && options.is_checkpointing_enabled;
   environment_.sink_defaults = sink_context_of(options, attempt, files_.get());

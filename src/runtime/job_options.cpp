@@ -7,6 +7,7 @@
 
 #include "weir/config_options.h"
 #include "weir/key_hash.h"
+#include "weir/rocksdb_options.h"
 
 namespace weir::runtime {
 namespace {
@@ -51,6 +52,39 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
   return {};
 }
 
+state::RocksDbSettings rocksdb_settings_of(const Configuration& configuration) {
+  using namespace options;
+  using Settings = state::RocksDbSettings;
+  Settings settings;
+  settings.local_directory = configuration.find(kRocksDbLocalDir).value_or("");
+  settings.memory_bytes = static_cast<std::uint64_t>(configuration.get(kRocksDbMemory).value);
+  settings.write_buffer_ratio = configuration.get(kRocksDbWriteBufferRatio);
+  settings.high_priority_ratio = configuration.get(kRocksDbHighPriorityRatio);
+  settings.block_bytes = static_cast<std::uint64_t>(configuration.get(kRocksDbBlockSize).value);
+  settings.write_buffer_bytes =
+      static_cast<std::uint64_t>(configuration.get(kRocksDbWriteBufferSize).value);
+  settings.background_threads = configuration.get(kRocksDbThreads);
+  // The enumerators are the same, in the same order.
+  settings.compaction_style =
+      static_cast<Settings::CompactionStyle>(configuration.get(kRocksDbCompactionStyle));
+  settings.has_bloom_filter = configuration.get(kRocksDbBloomFilter);
+  settings.bloom_bits_per_key = configuration.get(kRocksDbBloomBits);
+  settings.files_open = configuration.get(kRocksDbOpenFiles);
+  settings.log_level = static_cast<Settings::LogLevel>(configuration.get(kRocksDbLogLevel));
+  const std::string compressions = configuration.get(kRocksDbCompression);
+  for (std::size_t begin = 0; begin < compressions.size();) {
+    const std::size_t end = std::min(compressions.find(';', begin), compressions.size());
+    std::string name = compressions.substr(begin, end - begin);
+    std::erase(name, ' ');
+    const auto compression = detail::find_rocksdb_compression(name);
+    WEIR_CHECK(compression.has_value());  // validate() has seen it
+    settings.compression_per_level.push_back(static_cast<Settings::Compression>(*compression));
+    begin = end + 1;
+  }
+  settings.are_timers_in_store = configuration.get(kRocksDbTimers) == RocksDbTimerService::kRocksDb;
+  return settings;
+}
+
 }  // namespace
 
 std::string job_id_of(const std::string& pipeline_id) {
@@ -87,6 +121,9 @@ Result<JobOptions> job_options_of(const Configuration& configuration, const std:
               checkpoint::parse_uid_mapping(configuration.find(kUidMapping).value_or("")));
   job.is_snapshot_claimed = configuration.get(kRecoveryClaimMode) == ClaimMode::kClaim;
   job.are_later_results_kept = configuration.get(kLaterResults) == LaterResults::kKeep;
+  if (configuration.get(kStateBackend) == StateBackendType::kRocksDb) {
+    job.rocksdb = rocksdb_settings_of(configuration);
+  }
   if (configuration.is_set(kCheckpointInterval)) {
     WEIR_TRY(read_checkpoint_options(configuration, job));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "checkpoint/barrier_aligner.h"
@@ -10,6 +11,7 @@
 #include "checkpoint/uid_mapping.h"
 #include "io/file_system.h"
 #include "runtime/execution_plan.h"
+#include "state/rocksdb/rocksdb_settings.h"
 #include "weir/config_options.h"
 #include "weir/configuration.h"
 #include "weir/job_status.h"
@@ -35,6 +37,7 @@ struct JobOptions {
   checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
   bool is_unaligned = false;
   bool is_incremental = false;
+  std::optional<state::RocksDbSettings> rocksdb;  ///< of keyed state; not set: on the heap
   DurationMs aligned_timeout{0};  ///< with is_unaligned: from then on barriers overtake
   checkpoint::CoordinatorOptions coordinator;
   checkpoint::StoreOptions store;

@@ -64,7 +64,7 @@ class OperatorChain::Context final : public OperatorContext {
   }
   KeyedStateBackend& keyed_state() override {
     WEIR_CHECK_MESSAGE(node_.keyed_state != nullptr, "keyed state on a stream without key_by()");
-    return *node_.keyed_state;
+    return node_.keyed_state->backend();
   }
   OperatorStateBackend& operator_state() override { return node_.operator_state; }
   bool is_restored() const override { return is_restored_; }
@@ -79,13 +79,6 @@ class OperatorChain::Context final : public OperatorContext {
 OperatorChain::Node::Node(SubtaskInfo subtask)
     : info(std::move(subtask)), operator_state(info.subtask) {}
 OperatorChain::Node::~Node() = default;
-
-void OperatorChain::Node::forget_before(CheckpointId checkpoint) {
-  if (keyed_state != nullptr) {
-    keyed_state->forget_before(checkpoint);
-    state_chain.forget_before(checkpoint);
-  }
-}
 
 OperatorChain::OperatorChain(const PlanVertex& vertex, int subtask,
                              const TaskEnvironment& environment, std::vector<EdgeRef> edges,
@@ -163,24 +156,8 @@ Status OperatorChain::open(const TaskRestore& restore) {
 
 Status OperatorChain::open_keyed_state(Node& node, CheckpointId checkpoint,
                                        const TaskRestore::OfOperator* from) {
-  state::HeapBackend::Options options{subtask_label(node.info), node.info.max_parallelism,
-                                      node.info.key_groups};
-  options.is_incremental = environment_.is_incremental;
-  node.keyed_state = std::make_unique<state::HeapBackend>(std::move(options));
-  if (from == nullptr) {
-    return {};
-  }
-  std::vector<state::RestoreFile> files;
-  for (const checkpoint::StateHandle& handle : from->files) {
-    files.push_back({environment_.store->path_of_restored(handle.file.path),
-                     {handle.file.length_bytes, handle.file.crc32c}});
-  }
-  WEIR_TRY(node.keyed_state->restore(environment_.store->files(), std::move(files)));
-  if (environment_.is_incremental &&
-      node.state_chain.begin(checkpoint, from->files, node.info.key_groups)) {
-    node.keyed_state->build_on_restored(checkpoint);
-  }
-  return {};
+  WEIR_ASSIGN(node.keyed_state, make_keyed_state(node.info, environment_));
+  return from == nullptr ? Status() : node.keyed_state->restore(checkpoint, from->files);
 }
 
 template <class F>
@@ -195,6 +172,10 @@ void OperatorChain::guarded(const Node& node, F&& work) {
       fail(result.error().with_context(subtask_label(node.info)));
     }
   } catch (const std::exception& exception) {
+    if (node.keyed_state != nullptr && !node.keyed_state->backend().status().ok()) {
+      fail(node.keyed_state->backend().status().error());  // What it could not do threw.
+      return;
+    }
     fail({ErrorCode::kUser, subtask_label(node.info) + ": user code threw: " + exception.what()});
   } catch (...) {
     fail({ErrorCode::kUser, subtask_label(node.info) + ": user code threw"});
@@ -330,7 +311,9 @@ void OperatorChain::prepare_snapshot(CheckpointId checkpoint) {
 
 void OperatorChain::notify_checkpoint_complete(CheckpointId checkpoint) {
   for (const auto& node : nodes_) {
-    node->forget_before(checkpoint);
+    if (node->keyed_state != nullptr) {
+      node->keyed_state->forget_before(checkpoint);
+    }
     if (node->op != nullptr) {
       guarded(*node, [&] { return node->op->notify_checkpoint_complete(checkpoint); });
     }

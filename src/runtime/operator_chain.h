@@ -5,11 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/state_chain.h"
 #include "runtime/edge_output.h"
+#include "runtime/keyed_state.h"
 #include "runtime/sink_driver.h"
 #include "runtime/task_environment.h"
-#include "state/heap_backend.h"
 #include "state/operator_state.h"
 #include "weir/operator.h"
 
@@ -96,8 +95,7 @@ class OperatorChain {
 struct OperatorChain::Node {
   const PlanOperator* plan = nullptr;
   SubtaskInfo info;
-  std::unique_ptr<state::HeapBackend> keyed_state;  ///< null without keyed state
-  checkpoint::StateChain state_chain;               ///< its files
+  std::unique_ptr<KeyedState> keyed_state;  ///< null without keyed state
   state::MemoryOperatorState operator_state;
   std::vector<TimestampMs> restored_watermarks;  ///< per key group; where ahead of watermark()
   std::unique_ptr<Context> context;
@@ -107,8 +105,6 @@ struct OperatorChain::Node {
 
   explicit Node(SubtaskInfo subtask);
   ~Node();
-  /// That checkpoint is complete: none before it will be built upon.
-  void forget_before(CheckpointId checkpoint);
 };
 
 }  // namespace weir::runtime

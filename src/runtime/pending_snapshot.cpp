@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "state/snapshot_file.h"
-
 namespace weir::runtime {
 namespace {
 
@@ -26,10 +24,6 @@ std::vector<checkpoint::KeyGroupWatermark> watermarks_of(const OperatorChain::No
   return runs;
 }
 
-std::string subtask_name(const OperatorChain::Node& node) {
-  return node.info.uid + "-" + std::to_string(node.info.subtask);
-}
-
 }  // namespace
 
 PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
@@ -38,7 +32,8 @@ PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
     : barrier_(barrier),
       environment_(environment),
       wake_(std::move(wake)),
-      log_name_(awaits_log ? "under-way-" + subtask_name(*chain.nodes().front()) : std::string()),
+      log_name_(awaits_log ? "under-way-" + subtask_name(chain.nodes().front()->info)
+                           : std::string()),
       awaits_log_(awaits_log) {
   // A drain is no property of the data: whoever goes on from it is not late for ever.
   const TimestampMs watermark = barrier.is_drain ? chain.watermark_before_end() : chain.watermark();
@@ -68,41 +63,10 @@ PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
     result_.operators.push_back(std::move(of_operator));
     // Without checkpoints the one barrier of a job, its last, has nowhere to store anything.
     if (node->keyed_state != nullptr && environment_.store != nullptr) {
-      start_keyed(*node);
+      keyed_.push_back({node.get(), result_.operators.size() - 1,
+                        node->keyed_state->start_snapshot(barrier_, wake_)});
     }
   }
-}
-
-void PendingSnapshot::start_keyed(OperatorChain::Node& node) {
-  KeyedPart part;
-  part.node = &node;
-  part.operator_index = result_.operators.size() - 1;
-  // Nothing builds on a savepoint, which is the user's.
-  const bool is_in_chain = environment_.is_incremental && !barrier_.is_savepoint;
-  part.file_name = environment_.store->new_file_name(
-      is_in_chain ? checkpoint::FileScope::kShared : checkpoint::FileScope::kExclusive,
-      barrier_.checkpoint, subtask_name(node));
-  if (is_in_chain && barrier_.builds_on != 0) {
-    node.forget_before(barrier_.builds_on);
-    if (node.keyed_state->can_build_on(barrier_.builds_on)) {
-      part.base = node.state_chain.base_for(barrier_.builds_on);
-    }
-  }
-  part.file = std::make_shared<FileResult>();
-  state::SnapshotFile::Options options;
-  options.run = [io = environment_.io](std::function<void()> job) { io->run(std::move(job)); };
-  options.on_done = [file = part.file, wake = wake_](Result<state::SnapshotFileInfo> info) {
-    {
-      const std::lock_guard lock(file->mutex);
-      file->info.emplace(std::move(info));
-    }
-    wake();
-  };
-  node.keyed_state->start_snapshot(
-      state::SnapshotFile::create(environment_.store->files(),
-                                  environment_.store->path_of(part.file_name), options),
-      is_in_chain ? barrier_.checkpoint : 0, part.base.checkpoint, part.base.whole);
-  keyed_.push_back(std::move(part));
 }
 
 void PendingSnapshot::store_log(ChannelLog log) {
@@ -135,11 +99,11 @@ Status PendingSnapshot::advance(std::int64_t copy_until_ns) {
 }
 
 void PendingSnapshot::copy_slices(std::int64_t until_ns) {
-  using Progress = state::HeapBackend::CopyProgress;
+  using Progress = KeyedState::Progress;
   for (KeyedPart& part : keyed_) {
     while (!part.is_copied) {
       const Progress progress = part.node->keyed_state->copy_slice();
-      part.is_copied = progress == Progress::kDone || progress == Progress::kFailed;
+      part.is_copied = progress == Progress::kDone;
       if (progress == Progress::kWaiting || environment_.clock->monotonic_ns() >= until_ns) {
         return;
       }
@@ -152,33 +116,17 @@ void PendingSnapshot::collect_files() {
     if (part.is_stored) {
       continue;
     }
-    const std::lock_guard lock(part.file->mutex);
-    if (!part.file->info.has_value()) {
+    auto files = part.snapshot->poll();
+    if (!files.has_value()) {
       continue;
     }
     part.is_stored = true;
     part.is_copied = true;
-    if (!part.file->info->ok()) {
-      failure_ = failure_.has_value() ? failure_ : part.file->info->error();
-      continue;
-    }
-    const state::SnapshotFileInfo& info = part.file->info->value();
-    checkpoint::StateHandle handle;
-    handle.file = {part.file_name, info.file.length_bytes, info.file.crc32c};
-    handle.kind = "heap";
-    handle.key_groups = part.node->info.key_groups;
-    std::vector<checkpoint::StateHandle> files;
-    if (environment_.is_incremental && !barrier_.is_savepoint) {
-      const bool is_base = part.base.checkpoint == 0;
-      handle.meta =
-          checkpoint::ChainLink{is_base ? handle.key_groups : part.base.whole, info.whole_bytes}
-              .encode();
-      files = checkpoint::StateChain::extended(std::move(part.base.files), std::move(handle));
-      part.node->state_chain.add(barrier_.checkpoint, files);
+    if (files->ok()) {
+      result_.operators[part.operator_index].snapshot.files = std::move(*files).value();
     } else {
-      files.push_back(std::move(handle));
+      failure_ = failure_.has_value() ? failure_ : files->error();
     }
-    result_.operators[part.operator_index].snapshot.files = std::move(files);
   }
 }
 

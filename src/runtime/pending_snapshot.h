@@ -40,16 +40,10 @@ class PendingSnapshot {
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
-  struct FileResult {  // shared with the I/O thread that finishes the file
-    std::mutex mutex;
-    std::optional<Result<state::SnapshotFileInfo>> info;
-  };
   struct KeyedPart {
     OperatorChain::Node* node;
     std::size_t operator_index;  // into result_.operators
-    std::string file_name;
-    checkpoint::StateChain::Base base;  // what the file builds upon
-    std::shared_ptr<FileResult> file;
+    std::unique_ptr<KeyedState::Snapshot> snapshot;
     bool is_copied = false;
     bool is_stored = false;
   };
@@ -63,7 +57,6 @@ class PendingSnapshot {
     bool is_prepared = false;
   };
 
-  void start_keyed(OperatorChain::Node& node);
   void copy_slices(std::int64_t until_ns);
   void collect_files();
   void collect_log();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -10,6 +11,7 @@
 #include "runtime/io_executor.h"
 #include "runtime/metric_registry.h"
 #include "runtime/task_messages.h"
+#include "state/rocksdb/rocksdb_settings.h"
 #include "weir/sink.h"
 
 namespace weir::runtime {
@@ -27,6 +29,7 @@ struct TaskEnvironment {
   SinkContext sink_defaults;                     ///< without sink_uid and parallelism
   checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
   bool is_incremental = false;  ///< keyed state is stored as a base and deltas
+  std::optional<state::RocksDbSettings> rocksdb;  ///< of keyed state; not set: on the heap
   DurationMs auto_watermark_interval{200};
   DurationMs buffer_timeout{100};
   bool are_sources_paused_at_start = false;  ///< until their first barrier

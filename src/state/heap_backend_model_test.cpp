@@ -2,84 +2,40 @@
 // confirmed, and restores into other parallelisms, against std::map.
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "state/test_support.h"
+#include "state/heap_backend.h"
+#include "state/model_operations.h"
 
 namespace weir::state::test {
 
-// Outside the unnamed namespace: clang warns of reflected types that have internal linkage.
-namespace model_types {
-struct Sum {
-  std::int64_t sum = 0;
-  std::int64_t count = 0;
-  friend bool operator==(const Sum&, const Sum&) = default;
-};
-struct Point {
-  std::uint64_t x = 0;
-  std::uint64_t y = 0;
-  friend auto operator<=>(const Point&, const Point&) = default;
-};
-struct Triple {
-  std::uint16_t a = 0;
-  std::uint16_t b = 0;
-  std::uint16_t c = 0;
-  friend auto operator<=>(const Triple&, const Triple&) = default;
-};
-}  // namespace model_types
-
 namespace {
 
-using namespace model_types;
-
-template <class K>
-K make_key(std::uint64_t n) {
-  if constexpr (std::is_integral_v<K>) {
-    return static_cast<K>(n);
-  } else if constexpr (std::is_same_v<K, std::string>) {
-    return (n % 3 == 0 ? "" : "a key too long for the small buffer ") + std::to_string(n);
-  } else if constexpr (std::is_same_v<K, Triple>) {
-    return Triple{static_cast<std::uint16_t>(n), 7, static_cast<std::uint16_t>(n >> 3)};
-  } else {
-    return K{n, n / 2};
-  }
-}
-
-void change(Sum& value, std::uint64_t n) {
-  value.sum += static_cast<std::int64_t>(n);
-  ++value.count;
-}
-void change(std::string& value, std::uint64_t n) {
-  if (value.size() > 200) {
-    value.clear();
-  }
-  value += std::to_string(n) + ",";
-}
-void change(std::vector<std::string>& value, std::uint64_t n) {
-  value.resize(n % 5, "x");
-  value.push_back(std::to_string(n));
-}
-
-std::uint64_t other_seed() {
-  const char* text = std::getenv("WEIR_SEED");
-  return text == nullptr ? 0 : 1000 * std::strtoull(text, nullptr, 10);
-}
-
 template <class K, class V>
-class Model {
- public:
-  using Map = std::map<StateNamespace, std::map<K, V>>;
+class Model : public ModelOperations<HeapBackend, K, V> {
+  using Base = ModelOperations<HeapBackend, K, V>;
+  using Base::compare;
+  using Base::drop;
+  using Base::keys_;
+  using Base::max_parallelism_;
+  using Base::model_;
+  using Base::pick;
+  using Base::pick_namespace;
+  using Base::single;
+  using Base::subtasks_;
+  using Base::upsert;
+  using typename Base::Subtask;
 
-  /// WEIR_SEED=n: other operations.
+ public:
+  using typename Base::Map;
+
   explicit Model(std::uint64_t seed, bool is_incremental = false)
-      : random_(seed + other_seed()), is_incremental_(is_incremental) {}
+      : Base(seed), is_incremental_(is_incremental) {}
 
   void run(int steps, std::uint64_t keys, int max_parallelism) {
     max_parallelism_ = max_parallelism;
@@ -94,7 +50,6 @@ class Model {
     finish_snapshot();
     compare(subtasks_, model_);
   }
-  std::uint64_t operations() const { return operations_; }
   int deltas() const { return deltas_; }
   int left_out() const { return left_out_; }
 
@@ -104,14 +59,6 @@ class Model {
     KeyGroupRange whole;
   };
   using Chain = std::vector<Link>;
-  struct Subtask {
-    std::unique_ptr<HeapBackend> backend;
-    StateTable* table;
-    StateTable* untouched;
-  };
-
-  std::uint64_t pick(std::uint64_t n) { return random_() % n; }
-
   void open(const std::vector<RestoreFile>& files, int parallelism) {
     subtasks_ = make(files, parallelism, built_on_);
     chains_.resize(subtasks_.size());
@@ -132,9 +79,7 @@ class Model {
       if (built_on != 0) {
         subtask.backend->build_on_restored(built_on);
       }
-      subtask.table = value_or_fail(subtask.backend->open_table(describe<K, V>("model")));
-      subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, V>("untouched")));
-      EXPECT_TRUE(value_or_fail(subtask.backend->finish_restore()).empty());
+      Base::open_states(subtask);
       result.push_back(std::move(subtask));
     }
     return result;
@@ -142,13 +87,6 @@ class Model {
 
   /// So few that some namespaces split and others do not.
   static constexpr std::uint32_t kSplitEntries = 1000;
-
-  std::size_t owner(std::uint32_t hash) const {
-    return static_cast<std::size_t>(subtask_of_key_group(key_group_of(hash, max_parallelism_),
-                                                         max_parallelism_,
-                                                         static_cast<int>(subtasks_.size())));
-  }
-  StateNamespace pick_namespace() { return static_cast<StateNamespace>(pick(5)) * 1000 - 1000; }
 
   void one_step() {
     const std::uint64_t what = pick(100);
@@ -159,11 +97,7 @@ class Model {
         single(pick_namespace());
       }
     } else if (what < 74) {
-      const StateNamespace ns = pick_namespace();
-      for (Subtask& subtask : subtasks_) {
-        subtask.table->drop_namespace(ns);
-      }
-      model_.erase(ns);
+      drop(pick_namespace());
     } else if (what < 78) {
       start_snapshot();
     } else if (what < 98) {
@@ -172,70 +106,6 @@ class Model {
       finish_snapshot();
     } else {
       rescale();
-    }
-  }
-
-  void upsert(StateNamespace ns) {
-    // Skewed, so that keys repeat inside a batch and tables also fill up.
-    const std::uint64_t range = pick(3) == 0 ? keys_ : std::max<std::uint64_t>(1, keys_ / 64);
-    std::vector<std::vector<K>> keys(subtasks_.size());
-    std::vector<std::vector<std::uint32_t>> hashes(subtasks_.size());
-    for (std::uint64_t i = pick(1024) + 1; i > 0; --i) {
-      const K key = make_key<K>(pick(range));
-      const std::uint32_t hash = key_hash(key);
-      keys[owner(hash)].push_back(key);
-      hashes[owner(hash)].push_back(hash);
-    }
-    for (std::size_t s = 0; s < subtasks_.size(); ++s) {
-      std::vector<void*> values(keys[s].size());
-      subtasks_[s].table->upsert(ns,
-                                 {reinterpret_cast<const std::byte*>(keys[s].data()), sizeof(K),
-                                  hashes[s].data(), keys[s].size()},
-                                 values.data());
-      for (std::size_t i = 0; i < values.size(); ++i, ++operations_) {
-        V& expected = model_[ns][keys[s][i]];
-        V& actual = *static_cast<V*>(values[i]);
-        ASSERT_EQ(actual, expected);
-        change(actual, operations_);
-        change(expected, operations_);
-      }
-    }
-  }
-
-  void single(StateNamespace ns) {
-    ++operations_;
-    const K key = make_key<K>(pick(keys_));
-    const std::uint32_t hash = key_hash(key);
-    StateTable& table = *subtasks_[owner(hash)].table;
-    const auto space = model_.find(ns);
-    const bool is_there = space != model_.end() && space->second.contains(key);
-    switch (pick(5)) {
-      case 0: {
-        const void* value = table.find(ns, &key, hash);
-        ASSERT_EQ(value != nullptr, is_there);
-        if (is_there) {
-          ASSERT_EQ(*static_cast<const V*>(value), model_[ns][key]);
-        }
-        break;
-      }
-      case 1: {
-        void* value = table.find_for_update(ns, &key, hash);
-        ASSERT_EQ(value != nullptr, is_there);
-        if (is_there) {
-          change(*static_cast<V*>(value), operations_);
-          change(model_[ns][key], operations_);
-        }
-        break;
-      }
-      case 2:
-        change(*static_cast<V*>(table.find_or_create(ns, &key, hash)), operations_);
-        change(model_[ns][key], operations_);
-        break;
-      default:
-        ASSERT_EQ(table.erase(ns, &key, hash), is_there);
-        if (is_there) {
-          space->second.erase(key);
-        }
     }
   }
 
@@ -383,27 +253,6 @@ class Model {
     }
   }
 
-  void compare(const std::vector<Subtask>& subtasks, const Map& model) {
-    Map found;
-    for (const Subtask& subtask : subtasks) {
-      for (const StateNamespace ns : subtask.table->namespaces()) {
-        std::size_t count = 0;
-        subtask.table->for_each(ns, [&](const void* key, std::uint32_t hash, const void* value) {
-          const K& typed = *static_cast<const K*>(key);
-          ASSERT_EQ(hash, key_hash(typed));
-          ASSERT_TRUE(found[ns].emplace(typed, *static_cast<const V*>(value)).second);
-          ++count;
-        });
-        ASSERT_EQ(count, subtask.table->size(ns));
-      }
-      ASSERT_TRUE(subtask.untouched->namespaces().empty());
-    }
-    Map expected = model;
-    std::erase_if(expected, [](const auto& space) { return space.second.empty(); });
-    ASSERT_TRUE(found == expected);
-  }
-
-  std::mt19937_64 random_;
   const bool is_incremental_;
   CheckpointId checkpoint_ = 0;  ///< of the last snapshot
   CheckpointId since_ = 0;       ///< what it builds on
@@ -420,22 +269,11 @@ class Model {
   std::optional<Confirmation> unconfirmed_;
   std::vector<Chain> restored_chains_;  ///< of files_
   TemporaryDirectory directory_;
-  int max_parallelism_ = 128;
-  std::uint64_t keys_ = 1;
-  std::vector<Subtask> subtasks_;
-  Map model_;
   Map barrier_model_;
   std::vector<std::unique_ptr<PendingSnapshot>> pending_;
   std::vector<RestoreFile> files_;
   int next_file_ = 0;
-  std::uint64_t operations_ = 0;
 };
-
-#if defined(__SANITIZE_ADDRESS__) || (defined(__clang__) && !defined(__OPTIMIZE__))
-constexpr int kSteps = 150;
-#else
-constexpr int kSteps = 700;
-#endif
 
 TEST(HeapBackendModel, EightByteKeysWithPlainValues) {
   Model<std::uint64_t, Sum> model(1);

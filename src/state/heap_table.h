@@ -13,6 +13,7 @@
 
 #include "state/key_group_index.h"
 #include "state/namespace_shards.h"
+#include "state/restore_target.h"
 #include "state/snapshot_writer.h"
 #include "state/state_file.h"
 #include "weir/state_table.h"
@@ -34,7 +35,7 @@ struct WalkPosition {
 /// Snapshot invariant: while a snapshot runs, an entry whose tag is not the current epoch, at or
 /// behind its shard's `walked` slot, holds its barrier-time value and is not in the file yet.
 /// Every writable access goes through mark() or copies the shard's rest first.
-class HeapTable : public StateTable {
+class HeapTable : public StateTable, public RestoreTarget {
  public:
   /// A namespace with fewer entries keeps all key groups in one shard.
   static constexpr std::uint32_t kSplitEntries = 256 * 1024;
@@ -57,20 +58,16 @@ class HeapTable : public StateTable {
             const RunVisitor& visit) override;
   void drop_namespace(StateNamespace ns) override;
 
-  const StateTableDescriptor& descriptor() const { return descriptor_; }
-  const StateSchema& schema() const { return schema_; }
+  const StateTableDescriptor& descriptor() const override { return descriptor_; }
+  const StateSchema& schema() const override { return schema_; }
   std::size_t memory_bytes() const;
-  std::uint64_t entry_count() const;
+  std::uint64_t entry_count() const override;
 
-  /// Adds a restored entry. Errors: malformed, or its key is there already although `may_replace`
-  /// is false.
-  Status load(StateNamespace ns, const EncodedEntry& entry, bool may_replace = false);
-  /// Takes back what an older file of a chain held: an entry, if there is one, or all entries of a
-  /// namespace in some key groups.
-  Status load_erased(StateNamespace ns, const EncodedEntry& entry);
-  void load_dropped(StateNamespace ns, KeyGroupRange key_groups);
-  /// Ahead of load(): see NamespaceShards::reserve.
-  void reserve(StateNamespace ns, std::uint32_t group_index, std::uint64_t entries) {
+  Status load(StateNamespace ns, const EncodedEntry& entry, bool may_replace) override;
+  Status load_erased(StateNamespace ns, const EncodedEntry& entry) override;
+  void load_dropped(StateNamespace ns, KeyGroupRange key_groups) override;
+  /// See NamespaceShards::reserve.
+  void reserve(StateNamespace ns, std::uint32_t group_index, std::uint64_t entries) override {
     acquire_namespace(ns).reserve(group_index, entries);
   }
 

@@ -24,7 +24,7 @@ StateTableDescriptor HeapTimerQueue::descriptor(std::string name, const TypeOps&
   return {std::move(name), &key, &type_ops<TimestampSet>(), nullptr};
 }
 
-HeapTimerQueue::HeapTimerQueue(HeapTable& table, const TypeOps& key)
+HeapTimerQueue::HeapTimerQueue(StateTable& table, const TypeOps& key)
     : table_(table),
       key_(key),
       key_offset_(round_up(sizeof(CellHeader), key.alignment)),

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "state/heap_table.h"
 #include "weir/state_table.h"
 
 namespace weir::state {
@@ -22,7 +21,7 @@ class HeapTimerQueue final : public TimerQueue {
   static StateTableDescriptor descriptor(std::string name, const TypeOps& key);
 
   /// `table` was opened with descriptor() and outlives the queue. Timers in it are in the queue.
-  HeapTimerQueue(HeapTable& table, const TypeOps& key);
+  HeapTimerQueue(StateTable& table, const TypeOps& key);
   ~HeapTimerQueue() override;
 
   void add(std::int64_t timestamp, StateNamespace ns, const void* key, std::uint32_t hash) override;
@@ -55,7 +54,7 @@ class HeapTimerQueue final : public TimerQueue {
   void rebuild();
   void free_all();
 
-  HeapTable& table_;
+  StateTable& table_;
   const TypeOps& key_;
   const std::size_t key_offset_;
   const std::size_t cell_bytes_;

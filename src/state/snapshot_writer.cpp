@@ -38,6 +38,12 @@ std::uint32_t SnapshotWriter::add_state(StateSchema schema, std::uint64_t live) 
   return static_cast<std::uint32_t>(index_.states.size() - 1);
 }
 
+void SnapshotWriter::set_live_as_written(std::uint32_t state) {
+  close_run(walk_);
+  close_run(before_write_);
+  index_.states[state].live = index_.states[state].entries;
+}
+
 std::size_t SnapshotWriter::append(Stream stream, const RunHeader& run,
                                    const EntryEncoding& encoding, const std::byte* entry) {
   OpenBlock& block = stream == Stream::kWalk ? walk_ : before_write_;

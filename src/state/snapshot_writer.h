@@ -33,6 +33,8 @@ class SnapshotWriter {
   /// Returns the state's number in the file. `live`: its entries at the barrier, in this file and
   /// those it builds on.
   std::uint32_t add_state(StateSchema schema, std::uint64_t live);
+  /// The same, once it is known. REQUIRES: the file builds on none.
+  void set_live_as_written(std::uint32_t state);
 
   /// Appends one entry. `key_group` may be kMixedGroups. Returns the bytes it took.
   std::size_t append(Stream stream, const RunHeader& run, const EntryEncoding& encoding,

@@ -86,7 +86,7 @@ Status StateRestore::check_whole(const Chain& chain) {
                        ", whose file is not there");
 }
 
-Result<const SchemaMigration*> StateRestore::migration_of(const HeapTable& table,
+Result<const SchemaMigration*> StateRestore::migration_of(const RestoreTarget& table,
                                                           const StateSchema& stored) {
   const StateSchema& present = table.schema();
   if (present == stored) {
@@ -129,7 +129,7 @@ std::uint64_t StateRestore::live_entries(const Chain& chain, const Id& id) {
 }
 
 /// As many of a state's entries as belong to this subtask's key groups, about.
-std::uint64_t StateRestore::stored_entries(const HeapTable& table) const {
+std::uint64_t StateRestore::stored_entries(const RestoreTarget& table) const {
   const Id id{table.schema().kind, table.schema().name};
   double total = 0;
   for (const Chain& chain : chains_) {
@@ -143,10 +143,11 @@ std::uint64_t StateRestore::stored_entries(const HeapTable& table) const {
 /// A state with one namespace gets room for all of it. How many entries each of several namespaces
 /// (windows) has is not stored; but runs are in the order of hashes, and hashes are spread evenly,
 /// so the part of the range that a run covers tells how many entries belong to it.
-Status StateRestore::make_room(const StateSchema& stored, const EncodedRun& run, HeapTable& table) {
+Status StateRestore::make_room(const StateSchema& stored, const EncodedRun& run,
+                               RestoreTarget& table) {
   if (run.header.ns == kNoNamespace) {
     if (std::exchange(sized_, &table) != &table) {
-      table.reserve(kNoNamespace, NamespaceShards::kAllGroups, stored_entries(table));
+      table.reserve(kNoNamespace, RestoreTarget::kAllGroups, stored_entries(table));
     }
     return {};
   }
@@ -166,14 +167,14 @@ Status StateRestore::make_room(const StateSchema& stored, const EncodedRun& run,
   const double share = (static_cast<double>(highest - lowest) + 1) / 0x1p32;
   const auto estimate = static_cast<std::uint64_t>(1.05 * static_cast<double>(count) / share);
   const std::uint32_t group_index = run.header.key_group == kMixedGroups
-                                        ? NamespaceShards::kAllGroups
+                                        ? RestoreTarget::kAllGroups
                                         : run.header.key_group - index_of_.first();
   table.reserve(run.header.ns, group_index, std::min(estimate, stored_entries(table)));
   return {};
 }
 
 Status StateRestore::load_run(const StoredAs& stored, const EncodedRun& run, bool may_replace,
-                              HeapTable& table) {
+                              RestoreTarget& table) {
   WEIR_TRY(make_room(stored.schema, run, table));
   return for_each_entry(stored.schema, run, index_of_, [&](EncodedEntry entry) -> Status {
     if (stored.migration != nullptr) {
@@ -191,7 +192,7 @@ Status StateRestore::load_run(const StoredAs& stored, const EncodedRun& run, boo
 
 /// Within a file: what was dropped, what was erased, what is there.
 Status StateRestore::load_file(const Chain& chain, const StateFileReader& reader,
-                               std::uint32_t state, HeapTable& table) {
+                               std::uint32_t state, RestoreTarget& table) {
   const StateFileIndex::State& stored = reader.index().states[state];
   WEIR_ASSIGN(const SchemaMigration* const migration, migration_of(table, stored.schema));
   for (const StateNamespace ns : stored.dropped) {
@@ -214,7 +215,7 @@ Status StateRestore::load_file(const Chain& chain, const StateFileReader& reader
   });
 }
 
-Status StateRestore::load_chain(const Chain& chain, const Id& id, HeapTable& table) {
+Status StateRestore::load_chain(const Chain& chain, const Id& id, RestoreTarget& table) {
   const std::uint64_t before = table.entry_count();
   for (const StateFileReader& reader : chain.files) {
     if (const auto number = number_of(reader, id)) {
@@ -232,7 +233,7 @@ Status StateRestore::load_chain(const Chain& chain, const Id& id, HeapTable& tab
   return {};
 }
 
-Status StateRestore::load(HeapTable& table) {
+Status StateRestore::load(RestoreTarget& table) {
   const Id id{table.schema().kind, table.schema().name};
   for (const Chain& chain : chains_) {
     WEIR_TRY(load_chain(chain, id, table));

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "record/schema_migration.h"
-#include "state/heap_table.h"
-#include "state/snapshot_writer.h"
+#include "state/key_group_index.h"
+#include "state/restore_target.h"
 #include "state/state_file.h"
 #include "state/state_file_reader.h"
 
@@ -30,7 +30,7 @@ class StateRestore {
   Status add_files(FileSystem& files, const std::vector<RestoreFile>& state_files);
 
   /// Puts what was restored under the table's name into it. Errors: another schema, malformed.
-  Status load(HeapTable& table);
+  Status load(RestoreTarget& table);
 
   /// Reads what was not loaded into memory and closes the files. Returns the names.
   Result<std::vector<std::string>> finish();
@@ -52,7 +52,8 @@ class StateRestore {
 
  private:
   /// How stored values become those of `table`; null: they are the same.
-  Result<const SchemaMigration*> migration_of(const HeapTable& table, const StateSchema& stored);
+  Result<const SchemaMigration*> migration_of(const RestoreTarget& table,
+                                              const StateSchema& stored);
   /// Files of one old subtask, each of which builds on the one before it.
   struct Chain {
     KeyGroupRange key_groups;
@@ -62,23 +63,23 @@ class StateRestore {
   static Status check_whole(const Chain& chain);
   /// The entries that the chain makes, by its last file that names the state.
   static std::uint64_t live_entries(const Chain& chain, const Id& id);
-  Status load_chain(const Chain& chain, const Id& id, HeapTable& table);
+  Status load_chain(const Chain& chain, const Id& id, RestoreTarget& table);
   Status load_file(const Chain& chain, const StateFileReader& reader, std::uint32_t state,
-                   HeapTable& table);
-  std::uint64_t stored_entries(const HeapTable& table) const;
-  Status make_room(const StateSchema& stored, const EncodedRun& run, HeapTable& table);
+                   RestoreTarget& table);
+  std::uint64_t stored_entries(const RestoreTarget& table) const;
+  Status make_room(const StateSchema& stored, const EncodedRun& run, RestoreTarget& table);
   struct StoredAs {
     const StateSchema& schema;
     const SchemaMigration* migration;
   };
   Status load_run(const StoredAs& stored, const EncodedRun& run, bool may_replace,
-                  HeapTable& table);
+                  RestoreTarget& table);
   Status carry(const Chain& chain, const Id& id);
   class CarriedEntries;
 
   const std::string owner_;
   const int max_parallelism_;
-  const HeapTable* sized_ = nullptr;  ///< has room for what the files hold of it
+  const RestoreTarget* sized_ = nullptr;  ///< has room for what the files hold of it
   const KeyGroupRange key_groups_;
   const KeyGroupIndex index_of_;
   std::vector<Chain> chains_;

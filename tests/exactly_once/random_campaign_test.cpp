@@ -2,6 +2,9 @@
 // checkpoints at about half of the starts, incremental ones at two thirds of them, and every
 // pipeline judged by the same oracle.
 #include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <string>
 
 #include <gtest/gtest.h>
 
@@ -35,6 +38,9 @@ void choose_checkpoints(JobSettings& settings, std::uint64_t chance) {
 
 std::uint32_t keys_of(std::uint64_t shape) { return shape % 2 == 0 ? kFewKeys : kManyKeys; }
 
+/// Every other pipeline keeps its state in RocksDB.
+bool is_on_rocksdb(std::uint64_t shape) { return shape % 2 == 1; }
+
 /// Kills one pipeline kKillsPerShape times; adds what is wrong with its output to `faults`.
 void run_shape(std::uint64_t shape, Faults& faults, int& kills) {
   const Workspace workspace;
@@ -49,6 +55,7 @@ void run_shape(std::uint64_t shape, Faults& faults, int& kills) {
   settings.parallelism = static_cast<int>(shape % 4 + 1);
   settings.output = workspace.path("output");
   settings.checkpoints = workspace.path("checkpoints");
+  const std::string local = workspace.path("local");
   Oracle oracle(settings.seed, settings.keys, records);
   CommittedFiles reader(settings.output, [&oracle](std::string_view line) {
     if (const auto total = parse_total(line)) {
@@ -59,7 +66,14 @@ void run_shape(std::uint64_t shape, Faults& faults, int& kills) {
   });
   reader.follow();
   Campaign campaign(settings, workspace.log(), shape);
-  campaign.set_before_start(choose_checkpoints);
+  campaign.set_before_start([&](JobSettings& next, std::uint64_t chance) {
+    choose_checkpoints(next, chance);
+    if (is_on_rocksdb(shape)) {
+      next.definitions.emplace_back("state.backend.type=rocksdb");
+      next.definitions.emplace_back("state.backend.rocksdb.localdir=" + local);
+      next.definitions.emplace_back("state.backend.rocksdb.memory.fixed-per-tm=1 mb");
+    }
+  });
   while (campaign.kills() < kKillsPerShape) {
     switch (scramble(shape + static_cast<std::uint64_t>(campaign.kills())) % 4) {
       case 0:
@@ -74,6 +88,12 @@ void run_shape(std::uint64_t shape, Faults& faults, int& kills) {
   }
   ASSERT_NO_FATAL_FAILURE(campaign.finish());
   reader.stop();
+  if (is_on_rocksdb(shape)) {
+    // Whoever was killed left its working files behind, and its successor removed them.
+    for (const auto& entry : std::filesystem::directory_iterator(local)) {
+      EXPECT_FALSE(entry.is_directory()) << entry.path();
+    }
+  }
   const Faults found = oracle.at_end();
   EXPECT_TRUE(found.none()) << "shape " << shape << ": " << found.to_string();
   faults.seen += found.seen;

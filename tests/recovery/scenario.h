@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -18,6 +19,7 @@
 #include "recovery/rewinding_source.h"
 #include "weir/config_options.h"
 #include "weir/environment.h"
+#include "weir/rocksdb_options.h"
 
 namespace weir::recovery {
 
@@ -126,8 +128,16 @@ class RecoveryTest : public ::testing::Test {
     std::string name = std::filesystem::temp_directory_path() / "weir-recovery-XXXXXX";
     directory_ = ::mkdtemp(name.data());
   }
-  ~RecoveryTest() override { std::filesystem::remove_all(directory_); }
+  ~RecoveryTest() override {
+    std::filesystem::remove_all(directory_);
+    std::filesystem::remove_all(directory_ + "-local");
+  }
 
+  /// WEIR_STATE_BACKEND=rocksdb: every test is one of that backend, too.
+  static bool is_on_rocksdb() {
+    const char* const backend = std::getenv("WEIR_STATE_BACKEND");
+    return backend != nullptr && std::string(backend) == "rocksdb";
+  }
   Configuration configuration(int parallelism = 2, int restarts = 3) const {
     Configuration settings;
     settings.set(options::kCheckpointDir, directory_);
@@ -143,6 +153,11 @@ class RecoveryTest : public ::testing::Test {
       settings.set(options::kRestartStrategy, RestartStrategyType::kFixedDelay);
       settings.set(options::kFixedDelayAttempts, restarts);
       settings.set(options::kFixedDelay, DurationMs(0));
+    }
+    if (is_on_rocksdb()) {
+      settings.set(options::kStateBackend, StateBackendType::kRocksDb);
+      settings.set(options::kRocksDbLocalDir, directory_ + "-local");
+      settings.set(options::kRocksDbMemory, SizeBytes{1024 * 1024});
     }
     return settings;
   }

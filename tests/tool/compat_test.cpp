@@ -1,5 +1,6 @@
 // `weir compat` on a snapshot of one version of a job and programs of others. What it says is
 // compared with what a real start of the same program does.
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -46,6 +47,11 @@ class Compat : public ::testing::Test {
         "execution.checkpointing.interval=1 h",
         "-D",
         "execution.checkpointing.dir=" + (directory_ / directory).string()};
+    // WEIR_STATE_BACKEND=rocksdb: the same about snapshots of that backend.
+    const char* const backend = std::getenv("WEIR_STATE_BACKEND");
+    if (backend != nullptr && std::string(backend) == "rocksdb") {
+      words.insert(words.end(), {"-D", "state.backend.type=rocksdb"});
+    }
     words.insert(words.end(), settings.begin(), settings.end());
     return run_program(std::move(words));
   }

@@ -1,0 +1,209 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "state/test_support.h"
+
+/// Random operations on keyed state against std::map, whatever the backend.
+namespace weir::state::test {
+
+namespace model_types {
+struct Sum {
+  std::int64_t sum = 0;
+  std::int64_t count = 0;
+  friend bool operator==(const Sum&, const Sum&) = default;
+};
+struct Point {
+  std::uint64_t x = 0;
+  std::uint64_t y = 0;
+  friend auto operator<=>(const Point&, const Point&) = default;
+};
+struct Triple {
+  std::uint16_t a = 0;
+  std::uint16_t b = 0;
+  std::uint16_t c = 0;
+  friend auto operator<=>(const Triple&, const Triple&) = default;
+};
+}  // namespace model_types
+
+using namespace model_types;
+
+template <class K>
+K make_key(std::uint64_t n) {
+  if constexpr (std::is_integral_v<K>) {
+    return static_cast<K>(n);
+  } else if constexpr (std::is_same_v<K, std::string>) {
+    return (n % 3 == 0 ? "" : "a key too long for the small buffer ") + std::to_string(n);
+  } else if constexpr (std::is_same_v<K, Triple>) {
+    return Triple{static_cast<std::uint16_t>(n), 7, static_cast<std::uint16_t>(n >> 3)};
+  } else {
+    return K{n, n / 2};
+  }
+}
+
+inline void change(Sum& value, std::uint64_t n) {
+  value.sum += static_cast<std::int64_t>(n);
+  ++value.count;
+}
+inline void change(std::string& value, std::uint64_t n) {
+  if (value.size() > 200) {
+    value.clear();
+  }
+  value += std::to_string(n) + ",";
+}
+inline void change(std::vector<std::string>& value, std::uint64_t n) {
+  value.resize(n % 5, "x");
+  value.push_back(std::to_string(n));
+}
+
+/// WEIR_SEED=n: other operations.
+inline std::uint64_t other_seed() {
+  const char* text = std::getenv("WEIR_SEED");
+  return text == nullptr ? 0 : 1000 * std::strtoull(text, nullptr, 10);
+}
+
+/// Subtasks with one state each that is changed, and one that never is, beside what they should
+/// hold.
+template <class Backend, class K, class V>
+class ModelOperations {
+ public:
+  using Map = std::map<StateNamespace, std::map<K, V>>;
+  std::uint64_t operations() const { return operations_; }
+
+ protected:
+  struct Subtask {
+    std::unique_ptr<Backend> backend;
+    StateTable* table = nullptr;
+    StateTable* untouched = nullptr;
+  };
+
+  explicit ModelOperations(std::uint64_t seed) : random_(seed + other_seed()) {}
+
+  std::uint64_t pick(std::uint64_t n) { return random_() % n; }
+  static void open_states(Subtask& subtask) {
+    subtask.table = value_or_fail(subtask.backend->open_table(describe<K, V>("model")));
+    subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, V>("untouched")));
+    EXPECT_TRUE(value_or_fail(subtask.backend->finish_restore()).empty());
+  }
+
+  std::size_t owner(std::uint32_t hash) const {
+    return static_cast<std::size_t>(subtask_of_key_group(key_group_of(hash, max_parallelism_),
+                                                         max_parallelism_,
+                                                         static_cast<int>(subtasks_.size())));
+  }
+  StateNamespace pick_namespace() { return static_cast<StateNamespace>(pick(5)) * 1000 - 1000; }
+
+  void drop(StateNamespace ns) {
+    for (Subtask& subtask : subtasks_) {
+      subtask.table->drop_namespace(ns);
+    }
+    model_.erase(ns);
+  }
+
+  void upsert(StateNamespace ns) {
+    // Skewed, so that keys repeat inside a batch and tables also fill up.
+    const std::uint64_t range = pick(3) == 0 ? keys_ : std::max<std::uint64_t>(1, keys_ / 64);
+    std::vector<std::vector<K>> keys(subtasks_.size());
+    std::vector<std::vector<std::uint32_t>> hashes(subtasks_.size());
+    for (std::uint64_t i = pick(1024) + 1; i > 0; --i) {
+      const K key = make_key<K>(pick(range));
+      const std::uint32_t hash = key_hash(key);
+      keys[owner(hash)].push_back(key);
+      hashes[owner(hash)].push_back(hash);
+    }
+    for (std::size_t s = 0; s < subtasks_.size(); ++s) {
+      std::vector<void*> values(keys[s].size());
+      subtasks_[s].table->upsert(ns,
+                                 {reinterpret_cast<const std::byte*>(keys[s].data()), sizeof(K),
+                                  hashes[s].data(), keys[s].size()},
+                                 values.data());
+      for (std::size_t i = 0; i < values.size(); ++i, ++operations_) {
+        V& expected = model_[ns][keys[s][i]];
+        V& actual = *static_cast<V*>(values[i]);
+        ASSERT_EQ(actual, expected);
+        change(actual, operations_);
+        change(expected, operations_);
+      }
+    }
+  }
+
+  void single(StateNamespace ns) {
+    ++operations_;
+    const K key = make_key<K>(pick(keys_));
+    const std::uint32_t hash = key_hash(key);
+    StateTable& table = *subtasks_[owner(hash)].table;
+    const auto space = model_.find(ns);
+    const bool is_there = space != model_.end() && space->second.contains(key);
+    switch (pick(5)) {
+      case 0: {
+        const void* value = table.find(ns, &key, hash);
+        ASSERT_EQ(value != nullptr, is_there);
+        if (is_there) {
+          ASSERT_EQ(*static_cast<const V*>(value), model_[ns][key]);
+        }
+        break;
+      }
+      case 1: {
+        void* value = table.find_for_update(ns, &key, hash);
+        ASSERT_EQ(value != nullptr, is_there);
+        if (is_there) {
+          change(*static_cast<V*>(value), operations_);
+          change(model_[ns][key], operations_);
+        }
+        break;
+      }
+      case 2:
+        change(*static_cast<V*>(table.find_or_create(ns, &key, hash)), operations_);
+        change(model_[ns][key], operations_);
+        break;
+      default:
+        ASSERT_EQ(table.erase(ns, &key, hash), is_there);
+        if (is_there) {
+          space->second.erase(key);
+        }
+    }
+  }
+
+  template <class Subtasks>
+  static void compare(const Subtasks& subtasks, const Map& model) {
+    Map found;
+    for (const auto& subtask : subtasks) {
+      for (const StateNamespace ns : subtask.table->namespaces()) {
+        std::size_t count = 0;
+        subtask.table->for_each(ns, [&](const void* key, std::uint32_t hash, const void* value) {
+          const K& typed = *static_cast<const K*>(key);
+          ASSERT_EQ(hash, key_hash(typed));
+          ASSERT_TRUE(found[ns].emplace(typed, *static_cast<const V*>(value)).second);
+          ++count;
+        });
+        ASSERT_EQ(count, subtask.table->size(ns));
+      }
+      ASSERT_TRUE(subtask.untouched->namespaces().empty());
+    }
+    Map expected = model;
+    std::erase_if(expected, [](const auto& space) { return space.second.empty(); });
+    ASSERT_TRUE(found == expected);
+  }
+
+  std::mt19937_64 random_;
+  int max_parallelism_ = 128;
+  std::uint64_t keys_ = 1;
+  std::vector<Subtask> subtasks_;
+  Map model_;
+  std::uint64_t operations_ = 0;
+};
+
+#if defined(__SANITIZE_ADDRESS__) || (defined(__clang__) && !defined(__OPTIMIZE__))
+inline constexpr int kSteps = 150;
+#else
+inline constexpr int kSteps = 700;
+#endif
+
+}  // namespace weir::state::test

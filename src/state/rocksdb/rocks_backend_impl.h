@@ -1,0 +1,140 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "state/heap_timer_queue.h"
+#include "state/rocksdb/rocks_memory.h"
+#include "state/rocksdb/rocks_restore.h"
+#include "state/rocksdb/rocks_snapshot.h"
+#include "state/rocksdb/rocks_store.h"
+#include "state/rocksdb/rocks_table.h"
+#include "state/rocksdb/rocks_timer_layout.h"
+#include "state/rocksdb/rocks_timer_queue.h"
+#include "state/rocksdb/rocksdb_backend.h"
+#include "state/rocksdb/serial_work.h"
+#include "state/state_restore.h"
+
+namespace weir::state {
+
+class RocksDbBackend::Impl final : public RocksTableOwner {
+ public:
+  explicit Impl(Options options);
+  ~Impl() override;
+
+  Status open_store();
+  Status restore(FileSystem& files, const std::vector<RestoreFrom>& from);
+  Status restore_state_files(FileSystem& files, std::vector<RestoreFile> from);
+  Result<std::vector<std::string>> finish_restore();
+  Result<StateTable*> open_table(StateTableDescriptor descriptor);
+  Result<TimerQueue*> open_timers(std::string name, const TypeOps& key);
+  Status status() const;
+
+  void start_snapshot(SnapshotOptions options);
+  CopyProgress copy_slice(std::size_t entries_max);
+  void abandon_snapshot(Error reason);
+  bool is_copying() const;
+  std::size_t memory_bytes() const;
+  std::uint64_t entry_count() const;
+  const std::string& local_path() const { return store_->path(); }
+  void write_all_down();
+
+ private:
+  struct OpenState {
+    std::unique_ptr<RocksTable> table;
+    std::unique_ptr<TimerQueue> timers;
+    std::int64_t charged_bytes = 0;  ///< to the memory of the process
+  };
+  using Id = std::pair<StateKind, std::string>;
+
+  /// A closed epoch on its way down.
+  struct Run {
+    std::uint32_t epoch = 0;
+    std::vector<RocksTablePart> parts;
+    std::shared_ptr<RocksSnapshot> snapshot;  ///< null: closed because enough had come together
+  };
+  /// What I/O threads need, and may still need when the backend is gone.
+  struct Shared {
+    std::shared_ptr<RocksStore> store;
+    std::shared_ptr<RocksMemory> memory;
+    std::shared_ptr<RocksDirectory> directory;
+    std::function<void(std::function<void()> job)> run;
+    RocksEpochs epochs;
+    std::atomic<bool> is_closing{false};
+    std::atomic<bool> has_failed{false};
+    mutable std::mutex mutex;
+    std::optional<Error> failure;
+
+    void fail(Error error);
+    Status status() const;
+  };
+  /// What is left of a run when it is encoded.
+  struct Down {
+    std::uint32_t epoch = 0;
+    struct Part {
+      SortedRun run;
+      std::vector<RocksStore::Family*> families;
+    };
+    std::vector<Part> parts;
+    std::int64_t bytes = 0;
+    std::shared_ptr<RocksSnapshot> snapshot;
+    /// Of a savepoint: what there is to write, by state.
+    struct State {
+      StateSchema schema;
+      std::vector<RocksStore::Family*> families;
+      bool is_by_time;
+    };
+    std::vector<State> states;
+  };
+  static void bring_down(const std::shared_ptr<Shared>& shared, Down& down);
+  static void store_snapshot(const std::shared_ptr<Shared>& shared, Down& down);
+
+  // RocksTableOwner.
+  RocksEpochs& epochs() override { return shared_->epochs; }
+  void before_create(RocksTable& table, std::size_t entries) override;
+  void on_dirty(std::size_t bytes) override { dirty_bytes_ += bytes; }
+  RocksTablePart& part_of(const RocksTable& table, std::uint32_t epoch) override;
+  [[noreturn]] void fail(Error error) override;
+
+  /// `timers`: of a state of timers by time, its key.
+  Result<OpenState*> open_state(StateKind kind, StateTableDescriptor descriptor,
+                                const TypeOps* timers = nullptr);
+  /// Timers from state files.
+  Status load_timers(OpenState& state, const TypeOps& key);
+  Status open_new_store();
+  Status migrate(StoredRocksState& stored, const StateTableDescriptor& descriptor,
+                 const StateSchema& wanted);
+  Status store_carried();
+  Error in_operator(const Error& error) const {
+    return error.with_context("operator " + options_.owner);
+  }
+
+  void close_epoch(std::shared_ptr<RocksSnapshot> snapshot);
+  void encode(std::size_t entries_max);
+  void encode_all();
+  void hand_down(Run run);
+  void make_room(OpenState& state, std::size_t entries);
+  void charge(OpenState& state);
+  std::size_t dirty_bytes_max() const;
+
+  const Options options_;
+  std::shared_ptr<Shared> shared_;
+  RocksStore* store_ = nullptr;  ///< shared_->store
+  std::shared_ptr<SerialWork> work_;
+  std::map<Id, OpenState> states_;
+  std::map<const RocksTable*, OpenState*> state_of_table_;
+  StoredRocksStates stored_;  ///< not opened
+  std::unique_ptr<StateRestore> restore_;
+  std::deque<Run> runs_;                                 ///< to be encoded, oldest first
+  std::vector<std::weak_ptr<RocksSnapshot>> snapshots_;  ///< that may be under way
+  std::size_t dirty_bytes_ = 0;
+};
+
+}  // namespace weir::state

@@ -1,0 +1,376 @@
+#include "state/rocksdb/rocks_store.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include <rocksdb/convenience.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/metadata.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
+
+#include "base/log.h"
+#include "io/local_file_system.h"
+#include "state/rocksdb/rocks_env.h"
+#include "state/rocksdb/rocks_key.h"
+#include "state/rocksdb/rocks_status.h"
+#include "weir/check.h"
+
+namespace weir::state {
+namespace {
+
+rocksdb::CompressionType type_of(RocksDbSettings::Compression compression) {
+  switch (compression) {
+    case RocksDbSettings::Compression::kNone:
+      return rocksdb::kNoCompression;
+    case RocksDbSettings::Compression::kSnappy:
+      return rocksdb::kSnappyCompression;
+    case RocksDbSettings::Compression::kLz4:
+      return rocksdb::kLZ4Compression;
+    case RocksDbSettings::Compression::kZstd:
+      return rocksdb::kZSTD;
+  }
+  return rocksdb::kNoCompression;
+}
+
+rocksdb::InfoLogLevel level_of(RocksDbSettings::LogLevel level) {
+  switch (level) {
+    case RocksDbSettings::LogLevel::kDebug:
+      return rocksdb::DEBUG_LEVEL;
+    case RocksDbSettings::LogLevel::kInfo:
+      return rocksdb::INFO_LEVEL;
+    case RocksDbSettings::LogLevel::kWarn:
+      return rocksdb::WARN_LEVEL;
+    case RocksDbSettings::LogLevel::kError:
+      return rocksdb::ERROR_LEVEL;
+    case RocksDbSettings::LogLevel::kFatal:
+      return rocksdb::FATAL_LEVEL;
+    case RocksDbSettings::LogLevel::kHeader:
+      return rocksdb::HEADER_LEVEL;
+  }
+  return rocksdb::INFO_LEVEL;
+}
+
+/// RocksDB's CRC32C of a file: four bytes, big-endian.
+std::optional<std::uint32_t> crc_of(const std::string& checksum, const std::string& function) {
+  if (function != "FileChecksumCrc32c" || checksum.size() != 4) {
+    return std::nullopt;
+  }
+  std::uint32_t crc = 0;
+  for (const char byte : checksum) {
+    crc = crc << 8 | static_cast<unsigned char>(byte);
+  }
+  return crc;
+}
+
+}  // namespace
+
+/// Hears of what fails in the background.
+class RocksStore::Listener final : public rocksdb::EventListener {
+ public:
+  Listener(std::string owner, std::string path)
+      : owner_(std::move(owner)), path_(std::move(path)) {}
+
+  void OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
+                         rocksdb::Status* status) override {
+    const std::lock_guard lock(mutex_);
+    if (!failure_.has_value()) {
+      failure_ = rocks_error(*status, "operator " + owner_ + ": RocksDB in " + path_ + " failed");
+      has_failed_.store(true, std::memory_order_release);
+    }
+  }
+  Status status() const {
+    if (!has_failed_.load(std::memory_order_acquire)) {
+      return {};
+    }
+    const std::lock_guard lock(mutex_);
+    return *failure_;
+  }
+
+ private:
+  const std::string owner_;
+  const std::string path_;
+  std::atomic<bool> has_failed_{false};
+  mutable std::mutex mutex_;
+  std::optional<Error> failure_;
+};
+
+RocksStore::RocksStore(Options options, std::string path)
+    : options_(std::move(options)),
+      path_(std::move(path)),
+      listener_(std::make_shared<Listener>(options_.owner, path_)) {
+  sorted_file_options_ = rocksdb::Options(instance_options(), family_options(nullptr));
+  // A sorted file is what a checkpoint uploads first: the compression of the first level is its.
+  if (!sorted_file_options_.compression_per_level.empty()) {
+    sorted_file_options_.compression = sorted_file_options_.compression_per_level.front();
+    sorted_file_options_.compression_per_level.clear();
+  }
+}
+
+rocksdb::DBOptions RocksStore::instance_options() const {
+  const RocksDbSettings& settings = options_.settings;
+  rocksdb::DBOptions options;
+  options.env = unsynced_env();
+  options.create_if_missing = true;
+  options.max_background_jobs = settings.background_threads;
+  options.max_open_files = settings.files_open;
+  options.info_log_level = level_of(settings.log_level);
+  options.keep_log_file_num = 2;
+  options.max_log_file_size = std::size_t{16} << 20;
+  options.stats_dump_period_sec = 0;
+  options.stats_persist_period_sec = 0;
+  options.write_buffer_manager = options_.memory->write_buffers();
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  // Goes into every checkpoint, so it has to stay small.
+  options.max_manifest_file_size = std::size_t{1} << 20;
+  options.skip_stats_update_on_db_open = true;
+  options.listeners.push_back(listener_);
+  // A failure ends the attempt, and the job restores: nothing is to be mended behind its back.
+  options.max_bgerror_resume_count = 0;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions RocksStore::family_options(
+    const std::shared_ptr<RocksFilter>& filter) const {
+  const RocksDbSettings& settings = options_.settings;
+  rocksdb::ColumnFamilyOptions options;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = options_.memory->block_cache();
+  table.block_size = settings.block_bytes;
+  table.format_version = 5;
+  table.cache_index_and_filter_blocks = true;
+  table.cache_index_and_filter_blocks_with_high_priority = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  if (settings.has_bloom_filter) {
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(settings.bloom_bits_per_key));
+  }
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  switch (settings.compaction_style) {
+    case RocksDbSettings::CompactionStyle::kLevel:
+      options.compaction_style = rocksdb::kCompactionStyleLevel;
+      options.level_compaction_dynamic_level_bytes = true;
+      break;
+    case RocksDbSettings::CompactionStyle::kUniversal:
+      options.compaction_style = rocksdb::kCompactionStyleUniversal;
+      options.level0_file_num_compaction_trigger = 8;
+      options.compaction_options_universal.max_size_amplification_percent = 50;
+      break;
+    case RocksDbSettings::CompactionStyle::kFifo:
+      options.compaction_style = rocksdb::kCompactionStyleFIFO;
+      break;
+    case RocksDbSettings::CompactionStyle::kNone:
+      options.compaction_style = rocksdb::kCompactionStyleNone;
+      break;
+  }
+  // Nothing waits behind compactions: files come at the pace of checkpoints.
+  options.level0_slowdown_writes_trigger = 1 << 20;
+  options.level0_stop_writes_trigger = 1 << 20;
+  options.soft_pending_compaction_bytes_limit = 0;
+  options.hard_pending_compaction_bytes_limit = 0;
+  options.compression = rocksdb::kLZ4Compression;
+  for (const RocksDbSettings::Compression compression : settings.compression_per_level) {
+    options.compression_per_level.push_back(type_of(compression));
+  }
+  options.write_buffer_size = std::size_t{1} << 20;  // unused
+  if (filter != nullptr) {
+    options.compaction_filter_factory = make_filter_factory(filter);
+  }
+  return options;
+}
+
+Error RocksStore::error(const rocksdb::Status& status, const std::string& doing) const {
+  return rocks_error(status, "operator " + options_.owner + ": " + doing + " RocksDB in " + path_);
+}
+
+Status RocksStore::background_status() const { return listener_->status(); }
+
+RocksStore::Family* RocksStore::adopt(Family family) {
+  auto owned = std::make_unique<Family>(std::move(family));
+  Family* const raw = owned.get();
+  families_[raw->name] = std::move(owned);
+  return raw;
+}
+
+Result<std::unique_ptr<RocksStore>> RocksStore::open(Options options, std::string path,
+                                                     const std::vector<FamilySpec>& families) {
+  std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(path)));
+  WEIR_TRY(local_file_system().create_directories(store->path_));
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, store->family_options(nullptr));
+  std::vector<std::shared_ptr<RocksFilter>> filters{nullptr};
+  for (const FamilySpec& spec : families) {
+    filters.push_back(std::make_shared<RocksFilter>(spec.key_groups));
+    descriptors.emplace_back(spec.name, store->family_options(filters.back()));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened =
+      rocksdb::DB::Open(store->instance_options(), store->path_, descriptors, &handles, &db);
+  if (!opened.ok()) {
+    return store->error(opened, "opening");
+  }
+  store->db_.reset(db);
+  store->default_family_ = handles.front();
+  for (std::size_t i = 0; i < families.size(); ++i) {
+    store->adopt({families[i].name, families[i].key_groups, handles[i + 1], filters[i + 1]});
+  }
+  return store;
+}
+
+RocksStore::~RocksStore() {
+  if (db_ != nullptr) {
+    rocksdb::CancelAllBackgroundWork(db_.get(), true);
+    for (const auto& [name, family] : families_) {
+      db_->DestroyColumnFamilyHandle(family->handle);
+    }
+    db_->DestroyColumnFamilyHandle(default_family_);
+    const rocksdb::Status closed = db_->Close();
+    static_cast<void>(closed.ok());  // The directory goes with whatever is wrong in it.
+    db_.reset();
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Result<RocksStore::Family*> RocksStore::add_family(const std::string& name,
+                                                   KeyGroupRange key_groups) {
+  auto filter = std::make_shared<RocksFilter>(key_groups);
+  rocksdb::ColumnFamilyHandle* handle = nullptr;
+  const rocksdb::Status made = db_->CreateColumnFamily(family_options(filter), name, &handle);
+  if (!made.ok()) {
+    return error(made, "adding a column family to");
+  }
+  return adopt({name, key_groups, handle, std::move(filter)});
+}
+
+RocksStore::Family* RocksStore::family(const std::string& name) {
+  const auto found = families_.find(name);
+  return found == families_.end() ? nullptr : found->second.get();
+}
+
+Status RocksStore::drop_family(Family* family) {
+  const rocksdb::Status dropped = db_->DropColumnFamily(family->handle);
+  db_->DestroyColumnFamilyHandle(family->handle);
+  families_.erase(family->name);
+  return dropped.ok() ? Status() : Status(error(dropped, "dropping a column family of"));
+}
+
+std::string RocksStore::next_sorted_path() {
+  return path_ + "/sorted-" + std::to_string(next_sorted_.fetch_add(1));
+}
+
+Status RocksStore::ingest(const std::vector<SortedFile>& files) {
+  std::vector<rocksdb::IngestExternalFileArg> all;
+  for (const SortedFile& file : files) {
+    rocksdb::IngestExternalFileArg one;
+    one.column_family = file.family->handle;
+    one.external_files = {file.path};
+    one.options.move_files = true;
+    // Files never change: checkpoints and other instances share them by links.
+    one.options.write_global_seqno = false;
+    one.options.snapshot_consistency = false;
+    all.push_back(std::move(one));
+  }
+  const rocksdb::Status ingested = all.empty() ? rocksdb::Status() : db_->IngestExternalFiles(all);
+  return ingested.ok() ? Status() : Status(error(ingested, "adding sorted files to"));
+}
+
+Result<RocksStore::LiveFiles> RocksStore::live_files(const std::string& link_directory) {
+  const auto listed = [&]() -> Result<LiveFiles> {
+    rocksdb::LiveFilesStorageInfoOptions what;
+    what.include_checksum_info = true;
+    what.wal_size_for_flush = std::numeric_limits<std::uint64_t>::max();
+    std::vector<rocksdb::LiveFileStorageInfo> infos;
+    const rocksdb::Status found = db_->GetLiveFilesStorageInfo(what, &infos);
+    if (!found.ok()) {
+      return error(found, "listing the files of");
+    }
+    LiveFiles result;
+    FileSystem& files = local_file_system();
+    WEIR_TRY(files.create_directories(link_directory));
+    for (const rocksdb::LiveFileStorageInfo& info : infos) {
+      const std::string path = join_path(info.directory, info.relative_filename);
+      if (info.file_type == rocksdb::kTableFile) {
+        LiveFile file{info.relative_filename, join_path(link_directory, info.relative_filename),
+                      info.size, crc_of(info.file_checksum, info.file_checksum_func_name)};
+        std::error_code failure;
+        std::filesystem::create_hard_link(path, file.link, failure);
+        if (failure) {
+          return Error{ErrorCode::kIo, "linking " + path + ": " + failure.message()};
+        }
+        result.tables.push_back(std::move(file));
+      } else if (info.file_type == rocksdb::kDescriptorFile) {
+        result.manifest_name = info.relative_filename;
+        WEIR_ASSIGN(result.manifest,
+                    files.read_range(path, 0, static_cast<std::size_t>(info.size)));
+      } else if (info.file_type == rocksdb::kCurrentFile) {
+        result.current = info.replacement_contents;
+        if (result.current.empty()) {
+          WEIR_ASSIGN(result.current, files.read(path));
+        }
+      }
+    }
+    return result;
+  };
+  const rocksdb::Status held = db_->DisableFileDeletions();
+  if (!held.ok()) {
+    return error(held, "holding the files of");
+  }
+  Result<LiveFiles> result = listed();
+  const rocksdb::Status released = db_->EnableFileDeletions(false);
+  if (!released.ok()) {
+    return error(released, "releasing the files of");
+  }
+  return result;
+}
+
+Result<RocksStore::Family*> RocksStore::import(RocksStore& from, const std::string& name,
+                                               const std::string& new_name,
+                                               KeyGroupRange key_groups) {
+  Family* const source = from.family(name);
+  WEIR_CHECK(source != nullptr);
+  rocksdb::Checkpoint* raw = nullptr;
+  const rocksdb::Status created = rocksdb::Checkpoint::Create(&from.db(), &raw);
+  if (!created.ok()) {
+    return from.error(created, "exporting");
+  }
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(raw);
+  const std::string directory = path_ + "-import";
+  std::error_code ignored;
+  std::filesystem::remove_all(directory, ignored);
+  rocksdb::ExportImportFilesMetaData* exported = nullptr;
+  const rocksdb::Status status =
+      checkpoint->ExportColumnFamily(source->handle, directory, &exported);
+  if (!status.ok()) {
+    return from.error(status, "exporting");
+  }
+  const std::unique_ptr<rocksdb::ExportImportFilesMetaData> metadata(exported);
+  // What holds nothing of these key groups is not even linked.
+  const std::string begin = rocks_group_begin(static_cast<std::uint32_t>(key_groups.first));
+  const std::string end = rocks_group_begin(static_cast<std::uint32_t>(key_groups.last) + 1);
+  std::erase_if(metadata->files, [&](const rocksdb::LiveFileMetaData& file) {
+    return file.largestkey < begin || file.smallestkey >= end;
+  });
+  Result<Family*> result = nullptr;
+  if (metadata->files.empty()) {
+    result = add_family(new_name, key_groups);
+  } else {
+    auto filter = std::make_shared<RocksFilter>(key_groups);
+    rocksdb::ImportColumnFamilyOptions how;
+    how.move_files = true;
+    rocksdb::ColumnFamilyHandle* handle = nullptr;
+    const rocksdb::Status imported = db_->CreateColumnFamilyWithImport(
+        family_options(filter), new_name, how, *metadata, &handle);
+    if (imported.ok()) {
+      result = adopt({new_name, key_groups, handle, std::move(filter)});
+    } else {
+      result = error(imported, "importing into");
+    }
+  }
+  std::filesystem::remove_all(directory, ignored);
+  return result;
+}
+
+}  // namespace weir::state

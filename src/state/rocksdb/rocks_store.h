@@ -1,0 +1,106 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <rocksdb/db.h>
+
+#include "state/rocksdb/rocks_filter.h"
+#include "state/rocksdb/rocks_memory.h"
+#include "state/rocksdb/rocksdb_settings.h"
+#include "weir/key_group.h"
+#include "weir/result.h"
+
+namespace weir::state {
+
+/// One RocksDB instance in a directory of its own, which goes with it. What is written comes as
+/// whole sorted files (ingest), so there is no log and nothing in memory that a flush would have to
+/// save: the files are the state. Thread-safe, but for adding families.
+class RocksStore {
+ public:
+  /// A column family: the entries of one state in some key groups.
+  struct Family {
+    std::string name;
+    KeyGroupRange key_groups;
+    rocksdb::ColumnFamilyHandle* handle = nullptr;
+    std::shared_ptr<RocksFilter> filter;
+  };
+  struct Options {
+    std::string owner;  ///< names the operator in errors
+    RocksDbSettings settings;
+    std::shared_ptr<RocksMemory> memory;
+    std::shared_ptr<RocksDirectory> directory;
+  };
+  struct FamilySpec {
+    std::string name;
+    KeyGroupRange key_groups;
+  };
+
+  /// Opens the files in `path`, from next_path(), with these families; without any, a new instance.
+  static Result<std::unique_ptr<RocksStore>> open(Options options, std::string path,
+                                                  const std::vector<FamilySpec>& families);
+  ~RocksStore();
+
+  Result<Family*> add_family(const std::string& name, KeyGroupRange key_groups);
+  /// Adds the family `name` of another instance, cut to `key_groups`. The files are linked, none is
+  /// read through.
+  Result<Family*> import(RocksStore& from, const std::string& name, const std::string& new_name,
+                         KeyGroupRange key_groups);
+  Status drop_family(Family* family);
+  Family* family(const std::string& name);
+
+  /// A sorted file of one family, to be made durable in RocksDB's sense by ingest().
+  struct SortedFile {
+    Family* family;
+    std::string path;
+  };
+  /// All files or none.
+  Status ingest(const std::vector<SortedFile>& files);
+  /// For rocksdb::SstFileWriter.
+  const rocksdb::Options& sorted_file_options() const { return sorted_file_options_; }
+  std::string next_sorted_path();
+
+  /// The files that make the state as it is now.
+  struct LiveFile {
+    std::string name;
+    std::string link;  ///< a name of the same file that stays until the caller removes it
+    std::uint64_t length_bytes = 0;
+    std::optional<std::uint32_t> crc32c;  ///< by RocksDB, when it wrote the file
+  };
+  struct LiveFiles {
+    std::vector<LiveFile> tables;
+    std::string manifest_name;
+    std::string manifest;  ///< content
+    std::string current;   ///< content
+  };
+  /// `link_directory` must not exist yet.
+  Result<LiveFiles> live_files(const std::string& link_directory);
+
+  rocksdb::DB& db() { return *db_; }
+  const std::string& path() const { return path_; }
+  /// First failure of what RocksDB does in the background; sticky.
+  Status background_status() const;
+  Error error(const rocksdb::Status& status, const std::string& doing) const;
+
+ private:
+  class Listener;
+  RocksStore(Options options, std::string path);
+  rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<RocksFilter>& filter) const;
+  rocksdb::DBOptions instance_options() const;
+  Family* adopt(Family family);
+
+  const Options options_;
+  const std::string path_;
+  std::shared_ptr<Listener> listener_;
+  rocksdb::Options sorted_file_options_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::map<std::string, std::unique_ptr<Family>> families_;
+  rocksdb::ColumnFamilyHandle* default_family_ = nullptr;
+  std::atomic<std::uint64_t> next_sorted_{1};
+};
+
+}  // namespace weir::state

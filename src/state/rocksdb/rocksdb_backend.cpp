@@ -1,0 +1,363 @@
+#include "state/rocksdb/rocksdb_backend.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "base/clock.h"
+#include "state/heap_table.h"
+#include "state/rocksdb/rocks_backend_impl.h"
+#include "state/timestamp_set.h"
+#include "weir/check.h"
+
+namespace weir::state {
+namespace {
+
+/// Encoded on the side for every entry that is created or looked up, so that a run is done long
+/// before the next one is due.
+constexpr std::size_t kEncodedPerEntry = 4;
+constexpr std::size_t kEncodedPerCall = 16;
+/// How far weir's caches may exceed their memory while runs are on their way down.
+constexpr double kOverrun = 0.25;
+constexpr std::size_t kDirtyBytesMin = std::size_t{256} << 10;
+
+}  // namespace
+
+// --- RocksDbBackend ----------------------------------------------------------------------------
+
+RocksDbBackend::RocksDbBackend(Options options) : impl_(new Impl(std::move(options))) {}
+RocksDbBackend::~RocksDbBackend() = default;
+Status RocksDbBackend::open() { return impl_->open_store(); }
+Status RocksDbBackend::restore(FileSystem& files, const std::vector<RestoreFrom>& from) {
+  return impl_->restore(files, from);
+}
+Status RocksDbBackend::restore_state_files(FileSystem& files, std::vector<RestoreFile> from) {
+  return impl_->restore_state_files(files, std::move(from));
+}
+Result<std::vector<std::string>> RocksDbBackend::finish_restore() {
+  return impl_->finish_restore();
+}
+Result<StateTable*> RocksDbBackend::open_table(StateTableDescriptor descriptor) {
+  return impl_->open_table(std::move(descriptor));
+}
+Result<TimerQueue*> RocksDbBackend::open_timers(std::string name, const TypeOps& key) {
+  return impl_->open_timers(std::move(name), key);
+}
+Status RocksDbBackend::status() const { return impl_->status(); }
+void RocksDbBackend::start_snapshot(SnapshotOptions options) {
+  impl_->start_snapshot(std::move(options));
+}
+RocksDbBackend::CopyProgress RocksDbBackend::copy_slice(std::size_t entries_max) {
+  return impl_->copy_slice(entries_max);
+}
+void RocksDbBackend::abandon_snapshot(Error reason) { impl_->abandon_snapshot(std::move(reason)); }
+bool RocksDbBackend::is_copying() const { return impl_->is_copying(); }
+std::size_t RocksDbBackend::memory_bytes() const { return impl_->memory_bytes(); }
+std::uint64_t RocksDbBackend::entry_count() const { return impl_->entry_count(); }
+const std::string& RocksDbBackend::local_path() const { return impl_->local_path(); }
+void RocksDbBackend::write_all_down() { impl_->write_all_down(); }
+
+// --- Life --------------------------------------------------------------------------------------
+
+RocksDbBackend::Impl::Impl(Options options)
+    : options_(std::move(options)),
+      shared_(std::make_shared<Shared>()),
+      work_(std::make_shared<SerialWork>(options_.run)) {
+  WEIR_CHECK(options_.max_parallelism > 0 && options_.max_parallelism <= kUpperBoundMaxParallelism);
+  WEIR_CHECK(options_.key_groups.first >= 0 && options_.key_groups.last < options_.max_parallelism);
+}
+
+RocksDbBackend::Impl::~Impl() {
+  shared_->is_closing = true;
+  const Error reason{ErrorCode::kCancelled, "operator " + options_.owner + " was closed"};
+  for (const Run& run : runs_) {
+    if (run.snapshot != nullptr) {
+      run.snapshot->done(reason);
+    }
+  }
+  for (const std::weak_ptr<RocksSnapshot>& weak : snapshots_) {
+    if (const auto snapshot = weak.lock()) {
+      snapshot->cancel(reason);
+    }
+  }
+  work_->close();
+  if (shared_->memory != nullptr) {
+    for (const auto& [id, state] : states_) {
+      shared_->memory->add_cached(-state.charged_bytes);
+      shared_->memory->add_user(-1);
+    }
+  }
+  states_.clear();  // Before what their iterators read from.
+}
+
+Status RocksDbBackend::Impl::open_store() {
+  WEIR_ASSIGN(shared_->directory, RocksDirectory::of_process(options_.settings.local_directory));
+  shared_->memory = RocksMemory::of_process(options_.settings);
+  shared_->run = options_.run;
+  return {};
+}
+
+void RocksDbBackend::Impl::Shared::fail(Error error) {
+  const std::lock_guard lock(mutex);
+  if (!failure.has_value()) {
+    failure = std::move(error);
+    has_failed.store(true, std::memory_order_release);
+  }
+}
+
+Status RocksDbBackend::Impl::Shared::status() const {
+  if (has_failed.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(mutex);
+    return *failure;
+  }
+  return store == nullptr ? Status() : store->background_status();
+}
+
+Status RocksDbBackend::Impl::status() const { return shared_->status(); }
+
+void RocksDbBackend::Impl::fail(Error error) {
+  shared_->fail(std::move(error));
+  throw std::runtime_error(shared_->status().error().message);
+}
+
+// --- States ------------------------------------------------------------------------------------
+
+Status RocksDbBackend::Impl::open_new_store() {
+  if (store_ != nullptr) {
+    return {};
+  }
+  RocksStore::Options how{options_.owner, options_.settings, shared_->memory, shared_->directory};
+  std::string path = how.directory->next(how.owner);
+  WEIR_ASSIGN(shared_->store, RocksStore::open(std::move(how), std::move(path), {}));
+  store_ = shared_->store.get();
+  return {};
+}
+
+Result<RocksDbBackend::Impl::OpenState*> RocksDbBackend::Impl::open_state(
+    StateKind kind, StateTableDescriptor descriptor, const TypeOps* timers) {
+  const Status checked = check_descriptor(descriptor);
+  if (!checked.ok()) {
+    return in_operator(checked.error());
+  }
+  WEIR_TRY(open_new_store());
+  const StateSchema schema =
+      timers != nullptr
+          ? StateSchema::of(kind, descriptor.name, *timers, type_ops<TimestampSet>())
+          : StateSchema::of(kind, descriptor.name, *descriptor.key, *descriptor.value);
+  const Id id{kind, descriptor.name};
+  if (const auto found = states_.find(id); found != states_.end()) {
+    const StateTableDescriptor& present = found->second.table->descriptor();
+    const bool is_same = present.key->name == descriptor.key->name &&
+                         present.value->name == descriptor.value->name &&
+                         found->second.table->schema() == schema;
+    if (is_same) {
+      return &found->second;
+    }
+    return in_operator(Error{
+        ErrorCode::kInvalidArgument,
+        "state '" + descriptor.name + "' is open already as " + std::string(present.key->name) +
+            " -> " + std::string(present.value->name) + ", asked for as " +
+            std::string(descriptor.key->name) + " -> " + std::string(descriptor.value->name)});
+  }
+  StoredRocksState stored{schema, {}, {}, timers != nullptr};
+  if (const auto found = stored_.find(id); found != stored_.end()) {
+    Status fits;
+    if (found->second.schema != schema) {
+      fits = migrate(found->second, descriptor, schema);
+    }
+    if (fits.ok() && found->second.is_by_time != (timers != nullptr)) {
+      fits = rewrite_timers(*store_, found->second, timers != nullptr, options_.key_groups);
+    }
+    if (!fits.ok()) {
+      return in_operator(fits.error());
+    }
+    stored = std::move(found->second);
+    stored_.erase(found);
+  }
+  WEIR_TRY(fill_families(*store_, stored, options_.key_groups));
+  for (RocksStore::Family* family : stored.families) {
+    if (descriptor.is_expired != nullptr) {
+      family->filter->set_expiry([is_expired = descriptor.is_expired] {
+        return [is_expired, now = system_clock().wall_ms()](std::string_view value) {
+          return is_expired(value, now);
+        };
+      });
+    }
+  }
+  OpenState& state = states_[id];
+  RocksTable::Options how{kind, options_.max_parallelism, options_.key_groups, std::nullopt};
+  if (timers != nullptr) {
+    how.timers_by_time = schema;
+  }
+  state.table = std::make_unique<RocksTable>(*this, *store_, std::move(descriptor), how,
+                                             stored.families, stored.namespaces);
+  state_of_table_[state.table.get()] = &state;
+  shared_->memory->add_user(1);
+  if (restore_ != nullptr) {
+    const Status loaded =
+        timers != nullptr ? load_timers(state, *timers) : restore_->load(*state.table);
+    if (!loaded.ok()) {
+      return in_operator(loaded.error());
+    }
+  }
+  return &state;
+}
+
+Result<StateTable*> RocksDbBackend::Impl::open_table(StateTableDescriptor descriptor) {
+  WEIR_ASSIGN(OpenState * state, open_state(StateKind::kTable, std::move(descriptor)));
+  return static_cast<StateTable*>(state->table.get());
+}
+
+Result<TimerQueue*> RocksDbBackend::Impl::open_timers(std::string name, const TypeOps& key) {
+  StateTableDescriptor as_sets = HeapTimerQueue::descriptor(name, key);
+  const Status checked = check_descriptor(as_sets);
+  if (!checked.ok()) {
+    return in_operator(checked.error());
+  }
+  const bool is_by_time = options_.settings.are_timers_in_store;
+  WEIR_ASSIGN(
+      OpenState * state,
+      open_state(StateKind::kTimers,
+                 is_by_time ? RocksTimerQueue::descriptor(std::move(name)) : std::move(as_sets),
+                 is_by_time ? &key : nullptr));
+  if (state->timers == nullptr && is_by_time) {
+    state->timers = std::make_unique<RocksTimerQueue>(*state->table, key);
+  } else if (state->timers == nullptr) {
+    state->timers = std::make_unique<HeapTimerQueue>(*state->table, key);
+  }
+  return state->timers.get();
+}
+
+std::size_t RocksDbBackend::Impl::memory_bytes() const {
+  std::size_t total = 0;
+  for (const auto& [id, state] : states_) {
+    total += state.table->memory_bytes();
+  }
+  return total;
+}
+
+std::uint64_t RocksDbBackend::Impl::entry_count() const {
+  std::uint64_t total = 0;
+  for (const auto& [id, state] : states_) {
+    total += state.table->entry_count();
+  }
+  return total;
+}
+
+// --- Epochs and memory -------------------------------------------------------------------------
+
+RocksTablePart& RocksDbBackend::Impl::part_of(const RocksTable& table, std::uint32_t epoch) {
+  for (Run& run : runs_) {
+    if (run.epoch == epoch) {
+      for (RocksTablePart& part : run.parts) {
+        if (part.table == &table) {
+          return part;
+        }
+      }
+    }
+  }
+  WEIR_CHECK_MESSAGE(false, "a written entry belongs to no run");
+  return runs_.front().parts.front();
+}
+
+std::size_t RocksDbBackend::Impl::dirty_bytes_max() const {
+  // A third each for what is being written, what is on its way down, and what is only read.
+  const auto share = static_cast<std::size_t>(shared_->memory->fair_share()) * states_.size() / 3;
+  return std::max(kDirtyBytesMin,
+                  std::min(static_cast<std::size_t>(options_.settings.write_buffer_bytes), share));
+}
+
+void RocksDbBackend::Impl::before_create(RocksTable& table, std::size_t entries) {
+  const Status healthy = shared_->status();
+  if (!healthy.ok()) {
+    fail(healthy.error());
+  }
+  if (!runs_.empty()) {
+    encode(kEncodedPerCall + kEncodedPerEntry * entries);
+  }
+  if (dirty_bytes_ >= dirty_bytes_max()) {
+    close_epoch(nullptr);
+  }
+  table.collect_garbage(kEncodedPerCall + 2 * entries);
+  make_room(*state_of_table_.at(&table), entries);
+}
+
+void RocksDbBackend::Impl::charge(OpenState& state) {
+  const auto bytes = static_cast<std::int64_t>(state.table->memory_bytes());
+  shared_->memory->add_cached(bytes - std::exchange(state.charged_bytes, bytes));
+}
+
+void RocksDbBackend::Impl::make_room(OpenState& state, std::size_t entries) {
+  RocksMemory& memory = *shared_->memory;
+  charge(state);
+  if (memory.cached() <= memory.cached_max() || state.charged_bytes <= memory.fair_share()) {
+    return;
+  }
+  constexpr std::size_t kStepsPerCall = 64;
+  constexpr std::size_t kStepsPerEntry = 16;
+  constexpr std::size_t kEntryBytes = 128;
+  const auto excess = [&] {
+    return static_cast<std::size_t>(
+        std::max<std::int64_t>(0, std::min(memory.cached() - memory.cached_max(),
+                                           state.charged_bytes - memory.fair_share())));
+  };
+  state.table->evict(excess() + kEntryBytes * entries, kStepsPerCall + kStepsPerEntry * entries,
+                     entries != 0);
+  charge(state);
+  const auto most = static_cast<std::int64_t>(static_cast<double>(memory.cached_max()) * kOverrun);
+  if (static_cast<std::int64_t>(excess()) <= most || entries == 0) {
+    return;
+  }
+  // Nothing more can be evicted before what is under way is down: the operator waits for it.
+  if (dirty_bytes_ > kDirtyBytesMin) {
+    close_epoch(nullptr);
+  }
+  encode_all();
+  work_->wait();
+  state.table->evict(excess(), std::numeric_limits<std::size_t>::max() / 2, true);
+  charge(state);
+}
+
+void RocksDbBackend::Impl::close_epoch(std::shared_ptr<RocksSnapshot> snapshot) {
+  Run run;
+  run.epoch = shared_->epochs.current;
+  for (auto& [id, state] : states_) {
+    run.parts.push_back(state.table->close_epoch(snapshot != nullptr));
+  }
+  run.snapshot = std::move(snapshot);
+  dirty_bytes_ = 0;
+  ++shared_->epochs.current;
+  WEIR_CHECK_MESSAGE(shared_->epochs.current < 0xffff'fff0U, "2^32 epochs in one run");
+  runs_.push_back(std::move(run));
+}
+
+void RocksDbBackend::Impl::encode(std::size_t entries_max) {
+  while (!runs_.empty()) {
+    Run& run = runs_.front();
+    for (RocksTablePart& part : run.parts) {
+      if (part.next < part.nodes.size()) {
+        if (entries_max == 0) {
+          return;
+        }
+        entries_max -= part.table->encode(part, entries_max);
+        if (part.next < part.nodes.size()) {
+          return;
+        }
+      }
+    }
+    Run done = std::move(runs_.front());
+    runs_.pop_front();
+    shared_->epochs.encoded = done.epoch;
+    hand_down(std::move(done));
+  }
+}
+
+void RocksDbBackend::Impl::encode_all() { encode(std::numeric_limits<std::size_t>::max()); }
+
+void RocksDbBackend::Impl::write_all_down() {
+  close_epoch(nullptr);
+  encode_all();
+  work_->wait();
+}
+
+}  // namespace weir::state

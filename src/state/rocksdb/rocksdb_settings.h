@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace weir::state {
+
+/// How keyed state lives in RocksDB; the settings state.backend.rocksdb.*.
+struct RocksDbSettings {
+  enum class CompactionStyle { kLevel, kUniversal, kFifo, kNone };
+  enum class Compression { kNone, kSnappy, kLz4, kZstd };
+  enum class LogLevel { kDebug, kInfo, kWarn, kError, kFatal, kHeader };
+
+  std::string local_directory;  ///< empty: the machine's directory for temporary files
+  /// Of the process: weir's own cache, the blocks RocksDB holds, its indexes and filters.
+  std::uint64_t memory_bytes = std::uint64_t{512} << 20;
+  double write_buffer_ratio = 0.5;   ///< of memory_bytes, for weir's cache of values
+  double high_priority_ratio = 0.1;  ///< of the block cache, for indexes and filters
+  std::uint64_t write_buffer_bytes = std::uint64_t{64} << 20;  ///< changed values until written
+  std::uint64_t block_bytes = 4096;
+  int background_threads = 2;
+  CompactionStyle compaction_style = CompactionStyle::kUniversal;
+  bool has_bloom_filter = true;
+  double bloom_bits_per_key = 10;
+  int files_open = -1;
+  LogLevel log_level = LogLevel::kInfo;
+  std::vector<Compression> compression_per_level;  ///< empty: LZ4
+  bool are_timers_in_store = true;
+};
+
+}  // namespace weir::state
