@@ -328,6 +328,51 @@ def state_times(bench, run, column, interval, label, keys):
                   "<= 1.2 s/GB", per_gb <= 1.2)
 
 
+def rocksdb(bench):
+    """The RocksDB backend, read-modify-write of 16 bytes by a key of 8, against the get+put loop one
+    would write on RocksDB itself with the same options and memory; then checkpoints and restores."""
+    memory = 512
+    runs = (("1K", 1_000, 3_000_000), ("1M", 1_000_000, 2_000_000), ("10M", 10_000_000, 1_000_000))
+    for label, keys, updates in runs:
+        if bench.quick and keys > 1_000_000:
+            continue
+        for spread, least in (("zipf", None), ("uniform", 1.3 if label == "10M" else None)):
+            results = bench.interleave(f"rocksdb-{label}-{spread}", {
+                "hand": ["bench_rocksdb_hand", keys, updates, spread, memory],
+                "weir": ["bench_rocksdb_state", "update", keys, updates, spread, memory]})
+            times = ratio(results, "hand", "weir", "ns")
+            bench.add(f"W5: RocksDB, {label} keys, {spread}: get+put loop / weir (time)",
+                      f"{times:.1f} ({median(results, 'hand', 'ns'):.0f} ns / "
+                      f"{median(results, 'weir', 'ns'):.0f} ns per update)",
+                      f">= {least}" if least else None, times >= least if least else None)
+    for label, changed, checkpoints in (("1 %", 100_000, 100), ("10 %", 1_000_000, 20)):
+        if bench.quick:
+            changed, checkpoints = changed // 10, 10
+        result = bench.run("rocksdb-upload", label, [
+            "bench_rocksdb_state", "upload", 1_000_000 if bench.quick else 10_000_000, changed,
+            checkpoints, memory])
+        bench.add(f"C6: RocksDB, 10M keys, {label} changed: bytes stored / changed",
+                  f"{result['ratio']:.2f}, checkpoints at most {result['space']:.2f} of the rows",
+                  "<= 1.6", result["ratio"] <= 1.6)
+        bench.add(f"C3: RocksDB, pause at the barrier, {label} changed",
+                  f"p50 {result['barrier_ms_p50']} ms, max {result['barrier_ms_max']} ms; checkpoint "
+                  f"p50 {result['duration_ms_p50']} ms, max {result['duration_ms_max']} ms",
+                  "p99 <= 5 ms", result["barrier_ms_max"] <= 5)
+    for label, keys in (("1M", 1_000_000), ("20M", 20_000_000)):
+        if bench.quick and keys > 1_000_000:
+            continue
+        result = bench.run("rocksdb-restore", label, ["bench_rocksdb_state", "restore", keys,
+                                                      memory])
+        size = f"{result['state_mb']:.0f} MB"
+        bench.add(f"C9: RocksDB, reopening a subtask, {size} in two",
+                  f"{result['reopen_ms']:.0f} ms, {result['of_that_verify_ms']:.0f} ms of it to "
+                  "verify the files", "<= 150 ms", result["reopen_ms"] <= 150)
+        for what in ("2_3", "3_2"):
+            per_gb = result[f"rescale_{what}_s_per_gb"]
+            bench.add(f"C10: RocksDB, rescale {what.replace('_', ' -> ')}, {size}",
+                      f"{per_gb:.2f} s/GB", "<= 1 s/GB", per_gb <= 1)
+
+
 def kafka(bench):
     """Kafka to Kafka exactly once (transactions, 1 s checkpoints) against librdkafka alone: a bare
     consume-and-produce loop, and one with a transaction per second. One broker, 4 partitions."""
@@ -404,6 +449,7 @@ BENCHMARKS = {
     "window-10m": lambda bench: window(bench, "10M", 10_000_000, 40_000_000, 160_000_000, 0.5),
     "window-100k-spread": lambda bench: spread(bench, "100K", 100_000, 1 << 22, 200_000_000),
     "window-10m-spread": lambda bench: spread(bench, "10M", 10_000_000, 40_000_000, 160_000_000),
+    "rocksdb": rocksdb,
     "cold-start": cold_start,
     "memory": memory,
     "checkpoints": checkpoint_times,
