@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -234,6 +235,13 @@ int upload(char** arguments) {
   }
   subject.flush();
   Files last = subject.checkpoint({});
+  // What the first rows came in is still being compacted: wait until nothing new comes of it.
+  for (int quiet = 0; quiet < 5;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    Files now = subject.checkpoint(last);
+    quiet = now.back().name == last.back().name && now.size() == last.size() ? quiet + 1 : 0;
+    last = std::move(now);
+  }
   bench::KeyStream stream(keys, false);
   double stored = 0;
   double rows = 0;
