@@ -185,8 +185,8 @@ inline constexpr ConfigOption<SizeBytes> kCheckpointWriteBuffer{
     "Buffer of checkpoint files; raised to the inline threshold if smaller.",
     detail::size_in<1, 1024 * 1024 * 1024>, false};
 inline constexpr ConfigOption<bool> kSnapshotCompression{
-    "execution.checkpointing.snapshot-compression", "false", "Compress full snapshots.", nullptr,
-    false};
+    "execution.checkpointing.snapshot-compression", "false",
+    "Compress the state files of checkpoints of heap state (Zstandard). Savepoints are not."};
 inline constexpr ConfigOption<bool> kCheckpointCleanerParallel{
     "execution.checkpointing.cleaner.parallel-mode", "true",
     "Delete the files of old checkpoints in parallel.", nullptr, false};

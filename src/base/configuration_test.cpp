@@ -337,6 +337,9 @@ TEST(ConfigurationValidate, SettingsOfRocksDbNeedRocksDb) {
                     HasSubstr("state.backend.type")));
   configuration.set(options::kStateBackend, StateBackendType::kRocksDb);
   EXPECT_EQ(message_of(validate(configuration)), "");
+  configuration.set(options::kSnapshotCompression, true);
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("compression.per.level"));
+  configuration.set(options::kSnapshotCompression, false);
   configuration.set(options::kRocksDbBloomFilter, false).set(options::kRocksDbBloomBits, 8.0);
   EXPECT_THAT(message_of(validate(configuration)), HasSubstr("use-bloom-filter"));
   configuration.set(options::kRocksDbBloomFilter, true)

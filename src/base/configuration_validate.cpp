@@ -236,6 +236,11 @@ class Validator {
 
   void check_rocksdb() {
     if (configuration_.get(options::kStateBackend) == StateBackendType::kRocksDb) {
+      if (configuration_.get(options::kSnapshotCompression)) {
+        no_effect(
+            options::kSnapshotCompression.key,
+            "RocksDB compresses its files by " + std::string(options::kRocksDbCompression.key));
+      }
       if (configuration_.is_set(options::kRocksDbBloomBits) &&
           !configuration_.get(options::kRocksDbBloomFilter)) {
         no_effect(options::kRocksDbBloomBits.key,

@@ -108,6 +108,8 @@ std::unique_ptr<KeyedState::Snapshot> HeapKeyedState::start_snapshot(const Barri
     }
   }
   state::SnapshotFile::Options options;
+  // What a savepoint is made of is read again at once and written anew.
+  options.is_compressed = environment_.are_snapshots_compressed && !barrier.is_savepoint;
   options.run = [io = environment_.io](std::function<void()> job) { io->run(std::move(job)); };
   options.on_done = [outcome = snapshot->outcome,
                      wake = std::move(wake)](Result<state::SnapshotFileInfo> info) {

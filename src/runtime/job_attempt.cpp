@@ -44,6 +44,7 @@ JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, Job
   environment_.auto_watermark_interval = options.auto_watermark_interval;
   environment_.buffer_timeout = options.buffer_timeout;
   environment_.is_incremental = options.is_incremental;
+  environment_.are_snapshots_compressed = options.are_snapshots_compressed;
   environment_.rocksdb = options.rocksdb;
   environment_.are_sources_paused_at_start =
       options.are_sources_paused_at_start && options.is_checkpointing_enabled;

@@ -38,6 +38,7 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
                       : checkpoint::AlignmentMode::kAtLeastOnce;
   job.is_unaligned = configuration.get(kUnalignedCheckpoints);
   job.is_incremental = configuration.get(kIncrementalCheckpoints);
+  job.are_snapshots_compressed = configuration.get(kSnapshotCompression);
   job.aligned_timeout = configuration.get(kAlignedCheckpointTimeout);
   job.store.directory = *directory;
   job.savepoint_directory = configuration.find(kSavepointDir).value_or("");

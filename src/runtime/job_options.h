@@ -37,6 +37,7 @@ struct JobOptions {
   checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
   bool is_unaligned = false;
   bool is_incremental = false;
+  bool are_snapshots_compressed = false;
   std::optional<state::RocksDbSettings> rocksdb;  ///< of keyed state; not set: on the heap
   DurationMs aligned_timeout{0};  ///< with is_unaligned: from then on barriers overtake
   checkpoint::CoordinatorOptions coordinator;

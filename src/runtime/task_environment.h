@@ -29,6 +29,7 @@ struct TaskEnvironment {
   SinkContext sink_defaults;                     ///< without sink_uid and parallelism
   checkpoint::AlignmentMode alignment = checkpoint::AlignmentMode::kExactlyOnce;
   bool is_incremental = false;  ///< keyed state is stored as a base and deltas
+  bool are_snapshots_compressed = false;
   std::optional<state::RocksDbSettings> rocksdb;  ///< of keyed state; not set: on the heap
   DurationMs auto_watermark_interval{200};
   DurationMs buffer_timeout{100};

@@ -121,13 +121,22 @@ void SnapshotFile::drain() {
   complete();
 }
 
-Status SnapshotFile::write(const std::string& payload) {
+Status SnapshotFile::write(std::string_view payload) {
   if (!writer_.has_value()) {
+    const std::uint32_t version =
+        options_.is_compressed ? kCompressedStateFileVersion : kStateFileVersion;
     WEIR_ASSIGN(BlockFileWriter writer,
-                BlockFileWriter::create(files_, path_, kStateFileMagic, kStateFileVersion));
+                BlockFileWriter::create(files_, path_, kStateFileMagic, version));
     writer_.emplace(std::move(writer));
+    if (options_.is_compressed) {
+      compressor_.emplace();
+    }
   }
-  return writer_->append(payload).status();
+  // The index stays as it is: tools look for it without reading the rest.
+  const bool is_entries = static_cast<std::uint8_t>(payload.front()) == kEntryBlock;
+  const std::string_view compressed =
+      compressor_.has_value() && is_entries ? compressor_->compress(payload) : std::string_view();
+  return writer_->append(compressed.empty() ? payload : compressed).status();
 }
 
 /// The last thing the last job does; nothing is submitted any more.

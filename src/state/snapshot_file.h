@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "io/file_system.h"
+#include "state/block_compression.h"
 #include "state/snapshot.h"
 
 namespace weir::state {
@@ -28,6 +29,7 @@ class SnapshotFile final : public SnapshotSink, public std::enable_shared_from_t
     std::function<void(Result<SnapshotFileInfo>)> on_done;
     /// Bytes that may wait to be written before has_room() says no.
     std::size_t in_flight_bytes_max = std::size_t{8} << 20;
+    bool is_compressed = false;
   };
 
   /// The file is created by the first job: nothing here blocks. `files` outlives the sink.
@@ -44,13 +46,15 @@ class SnapshotFile final : public SnapshotSink, public std::enable_shared_from_t
   SnapshotFile(FileSystem& files, std::string path, Options options);
   void schedule();
   void drain();
-  Status write(const std::string& payload);
+  Status write(std::string_view payload);
   void complete();
 
   FileSystem& files_;
   const std::string path_;
   const Options options_;
-  std::optional<BlockFileWriter> writer_;  ///< used by the one drain job only
+  // Used by the one drain job only.
+  std::optional<BlockFileWriter> writer_;
+  std::optional<BlockCompressor> compressor_;
 
   std::mutex mutex_;  ///< guards what follows
   std::deque<std::string> queue_;

@@ -17,6 +17,8 @@ namespace weir::state {
 
 inline constexpr std::string_view kStateFileMagic = "weirstat";
 inline constexpr std::uint32_t kStateFileVersion = 3;
+inline constexpr std::uint32_t kCompressedStateFileVersion = 4;  ///< blocks may be compressed
+inline constexpr std::uint32_t kStateFileVersionMax = kCompressedStateFileVersion;  ///< is read
 /// Of a block file's header, and of what precedes a block's payload.
 inline constexpr std::uint64_t kFileHeaderBytes = 16;
 inline constexpr std::uint64_t kBlockHeaderBytes = 8;

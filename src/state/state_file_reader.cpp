@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "state/block_compression.h"
 #include "weir/check.h"
 
 namespace weir::state {
@@ -111,7 +112,7 @@ Result<StateFileReader> StateFileReader::open(FileSystem& files, const RestoreFi
                      " bytes with " + std::to_string(file.expected.crc32c)};
   }
   WEIR_ASSIGN(BlockFileReader blocks,
-              BlockFileReader::open(files, file.path, kStateFileMagic, kStateFileVersion));
+              BlockFileReader::open(files, file.path, kStateFileMagic, kStateFileVersionMax));
   StateFileReader reader(std::move(blocks), file.path);
   WEIR_TRY(reader.scan());
   return reader;
@@ -119,7 +120,9 @@ Result<StateFileReader> StateFileReader::open(FileSystem& files, const RestoreFi
 
 Status StateFileReader::scan() {
   Found found;
-  std::uint64_t offset = kFileHeaderBytes;
+  std::vector<std::uint64_t> places;        // of the entry blocks in the file
+  std::uint64_t offset = kFileHeaderBytes;  // in the file
+  std::uint64_t whole = kFileHeaderBytes;   // the same if nothing were compressed
   bool has_index = false;
   for (;;) {
     WEIR_ASSIGN(const std::optional<std::string_view> payload, blocks_.next());
@@ -136,17 +139,42 @@ Status StateFileReader::scan() {
       }
       index_ = std::move(index).value();
       has_index = true;
-    } else if (payload->empty() || static_cast<std::uint8_t>(payload->front()) != kEntryBlock ||
-               !summarize_block(*payload, offset, found)) {
-      return damaged("malformed block at byte " + std::to_string(offset));
+    } else {
+      const auto entries = entries_of(*payload);
+      if (!entries.has_value() || !summarize_block(entries->bytes, whole, found)) {
+        return damaged("malformed block at byte " + std::to_string(offset));
+      }
+      places.push_back(offset);
+      whole += kBlockHeaderBytes + entries->bytes.size();
     }
     offset += kBlockHeaderBytes + payload->size();
   }
   if (!has_index) {
     return damaged("it has no index");
   }
-  const char* difference = compare(index_, found);
-  return difference == nullptr ? Status() : Status(damaged(difference));
+  if (const char* difference = compare(index_, found)) {
+    return damaged(difference);
+  }
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    index_.blocks[i].offset = places[i];
+  }
+  return {};
+}
+
+std::optional<StateFileReader::Entries> StateFileReader::entries_of(
+    std::string_view payload) const {
+  Entries entries{payload, {}};
+  if (blocks_.version() >= kCompressedStateFileVersion && is_compressed(payload)) {
+    auto whole = decompress_block(payload);
+    if (!whole.has_value()) {
+      return std::nullopt;
+    }
+    entries.owned = std::make_unique<std::string>(*std::move(whole));
+    entries.bytes = *entries.owned;
+  }
+  const bool is_sound =
+      !entries.bytes.empty() && static_cast<std::uint8_t>(entries.bytes.front()) == kEntryBlock;
+  return is_sound ? std::optional(std::move(entries)) : std::nullopt;
 }
 
 Status StateFileReader::read_state(std::uint32_t state, KeyGroupRange key_groups,
@@ -157,10 +185,11 @@ Status StateFileReader::read_state(std::uint32_t state, KeyGroupRange key_groups
       continue;
     }
     WEIR_ASSIGN(const std::string payload, blocks_.read_at(block.offset));
-    if (payload.size() != block.payload_bytes) {
+    const auto entries = entries_of(payload);
+    if (!entries.has_value() || entries->bytes.size() != block.payload_bytes) {
       return damaged("a block changed while it was read");
     }
-    std::string_view rest = std::string_view(payload).substr(sizeof(EntryBlockHeader));
+    std::string_view rest = entries->bytes.substr(sizeof(EntryBlockHeader));
     while (!rest.empty()) {
       EncodedRun run;
       if (!next_run(rest, run)) {

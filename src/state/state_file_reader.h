@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,7 @@ class StateFileReader {
   /// does not decode.
   static Result<StateFileReader> open(FileSystem& files, const RestoreFile& file);
 
+  /// Offsets of blocks are where they are in the file.
   const StateFileIndex& index() const { return index_; }
   const std::string& path() const { return path_; }
 
@@ -36,6 +39,12 @@ class StateFileReader {
   StateFileReader(BlockFileReader blocks, std::string path)
       : blocks_(std::move(blocks)), path_(std::move(path)) {}
 
+  /// An entry block's payload as it was before it was compressed.
+  struct Entries {
+    std::string_view bytes;
+    std::unique_ptr<std::string> owned;  ///< what `bytes` is of, if it was
+  };
+  std::optional<Entries> entries_of(std::string_view payload) const;
   Status scan();
 
   BlockFileReader blocks_;

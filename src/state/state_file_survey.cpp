@@ -37,7 +37,7 @@ std::size_t encoded_bytes(const StateSchema& schema, const EncodedEntry& entry, 
 
 /// The checksum of the whole file says that something is wrong; the blocks say where.
 Error locate_damage(FileSystem& files, const std::string& path, Error error) {
-  auto blocks = BlockFileReader::open(files, path, kStateFileMagic, kStateFileVersion);
+  auto blocks = BlockFileReader::open(files, path, kStateFileMagic, kStateFileVersionMax);
   if (!blocks.ok()) {
     return blocks.error();
   }
@@ -91,7 +91,7 @@ class GroupSizes {
 
 Result<StateFileIndex> read_state_file_index(FileSystem& files, const std::string& path) {
   WEIR_ASSIGN(const BlockFileReader blocks,
-              BlockFileReader::open(files, path, kStateFileMagic, kStateFileVersion));
+              BlockFileReader::open(files, path, kStateFileMagic, kStateFileVersionMax));
   WEIR_ASSIGN(const std::unique_ptr<ReadableFile> file, files.open(path));
   std::uint64_t offset = kFileHeaderBytes;
   std::string head;  // length, checksum and the first byte of the payload, which tells its kind

@@ -89,7 +89,7 @@ RestoreFile forge(const RestoreFile& good, const std::string& path,
                   const std::function<void(std::vector<std::string>&)>& change) {
   FileSystem& files = local_file_system();
   BlockFileReader reader =
-      value_or_fail(BlockFileReader::open(files, good.path, kStateFileMagic, kStateFileVersion));
+      value_or_fail(BlockFileReader::open(files, good.path, kStateFileMagic, kStateFileVersionMax));
   std::vector<std::string> payloads;
   for (auto next = value_or_fail(reader.next()); next.has_value();
        next = value_or_fail(reader.next())) {

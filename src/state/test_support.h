@@ -67,14 +67,16 @@ struct PendingSnapshot {
   std::optional<Result<SnapshotFileInfo>> result;
 
   PendingSnapshot(FileSystem& files, std::string file_path,
-                  std::size_t in_flight_bytes_max = std::size_t{8} << 20)
+                  std::size_t in_flight_bytes_max = std::size_t{8} << 20,
+                  bool is_compressed = false)
       : path(std::move(file_path)) {
     sink = SnapshotFile::create(
         files, path,
         {.run = executor.runner(),
          .on_done =
              [this](Result<SnapshotFileInfo> outcome) { result.emplace(std::move(outcome)); },
-         .in_flight_bytes_max = in_flight_bytes_max});
+         .in_flight_bytes_max = in_flight_bytes_max,
+         .is_compressed = is_compressed});
   }
   RestoreFile restore_file() const { return {path, result->value().file}; }
 };
@@ -82,8 +84,8 @@ struct PendingSnapshot {
 /// Takes a whole snapshot at once.
 inline RestoreFile take_snapshot(HeapBackend& backend, FileSystem& files, const std::string& path,
                                  CheckpointId checkpoint = 0, CheckpointId since = 0,
-                                 KeyGroupRange whole = {}) {
-  PendingSnapshot pending(files, path);
+                                 KeyGroupRange whole = {}, bool is_compressed = false) {
+  PendingSnapshot pending(files, path, std::size_t{8} << 20, is_compressed);
   backend.start_snapshot(pending.sink, checkpoint, since, whole);
   while (backend.copy_slice() != HeapBackend::CopyProgress::kDone) {
     pending.executor.run_all();

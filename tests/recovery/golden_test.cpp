@@ -53,8 +53,9 @@ class Golden : public RecoveryTest {
   }
 
   /// `is_incremental`: with an operator of many keys besides, few of which change at a time.
-  Result<JobResult> run(bool is_incremental, Bomb bomb) const {
+  Result<JobResult> run(bool is_incremental, Bomb bomb, bool is_compressed = false) const {
     Configuration settings = configuration();
+    settings.set(options::kSnapshotCompression, is_compressed);
     settings.set(options::kJobId, "golden");
     settings.set(options::kIncrementalCheckpoints, is_incremental);
     Environment environment(settings);
@@ -193,7 +194,7 @@ TEST_P(GoldenCheckpoint, IsRestored) {
 INSTANTIATE_TEST_SUITE_P(
     Versions, GoldenCheckpoint,
     ::testing::Values(Version{"0.1-state-file-1", false}, Version{"0.1-state-file-2", true},
-                      Version{"0.1-state-file-3", true}),
+                      Version{"0.1-state-file-3", true}, Version{"0.1-state-file-4", true}),
     [](const auto& version) {
       std::string name = version.param.folder;
       std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == '-'; }, '_');
@@ -202,7 +203,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 /// WEIR_GOLDEN_WRITE=<new folder>: keeps what a new version has to read.
 TEST_F(Golden, AJobStopsInTheMiddle) {
-  expect_state(run(true, Bomb::stopping(kStopsAt)), JobState::kSuspended);
+  expect_state(run(true, Bomb::stopping(kStopsAt), /*is_compressed=*/true), JobState::kSuspended);
   EXPECT_LT(counts_->rows().size(), expected().size());
   const char* to = std::getenv("WEIR_GOLDEN_WRITE");
   if (to == nullptr) {

@@ -111,6 +111,20 @@ TEST_F(IncrementalTest, CanBeSwitchedOnAndOff) {
   EXPECT_EQ(counts_->rows(), expected_counts(source_));
 }
 
+TEST_F(IncrementalTest, CompressionIsSwitchedOnAndOffWithinAChain) {
+  Configuration compressed = incremental();
+  compressed.set(options::kSnapshotCompression, true);
+  suspend_at(compressed, 3'000);
+  const std::uint64_t bytes = checkpoint::state_size_bytes(manifest_of(last_checkpoint()));
+  suspend_at(incremental(), 6'000);
+  EXPECT_GT(checkpoint::state_size_bytes(manifest_of(last_checkpoint())), bytes);
+  suspend_at(compressed, 9'000);
+  const auto location = checkpoint::locate_snapshot(local_file_system(), last_checkpoint());
+  EXPECT_TRUE(checkpoint::verify_snapshot(local_file_system(), location.value()).is_whole());
+  expect_state(run_counts(compressed, Bomb::throwing(13'000, 2)), JobState::kFinished);
+  EXPECT_EQ(counts_->rows(), expected_counts(source_));
+}
+
 TEST_F(IncrementalTest, F5_SavepointsStandAloneAndTheChainGoesOnBesideThem) {
   source_.count = 1'000'000'000;
   source_.events_per_checkpoint = 400;
