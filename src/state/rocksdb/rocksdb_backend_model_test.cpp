@@ -269,11 +269,11 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
     struct Subtasks : Heap {
       using Heap::compare;
       using Heap::open_states;
-      using Heap::Subtask;
+      using OnHeap [[maybe_unused]] = typename Heap::Subtask;  // gcc does not see the uses
     };
-    std::vector<typename Subtasks::Subtask> restored;
+    std::vector<typename Subtasks::OnHeap> restored;
     for (int i = 0; i < parallelism; ++i) {
-      typename Subtasks::Subtask subtask;
+      typename Subtasks::OnHeap subtask;
       subtask.backend = std::make_unique<HeapBackend>(HeapBackend::Options{
           "model", max_parallelism_, key_groups_of_subtask(i, max_parallelism_, parallelism)});
       expect_ok(subtask.backend->restore(local_file_system(), last_->state_files()));
