@@ -15,30 +15,12 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "state_processor/scratch_directory.h"
 
 namespace weir::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A private directory that goes away.
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::string name = (fs::temp_directory_path() / "weir-compat-XXXXXX").string();
-    path_ = ::mkdtemp(name.data()) == nullptr ? fs::path() : fs::path(name);
-  }
-  ~ScratchDirectory() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 std::string read_all(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
@@ -94,13 +76,11 @@ int wait_for(pid_t child, DurationMs timeout) {
 }
 
 Result<Json> ask_program(const CompatCommand& command) {
-  const ScratchDirectory scratch;
-  if (scratch.path().empty()) {
-    return Error{ErrorCode::kIo, "no directory can be made in " +
-                                     fs::temp_directory_path().string() + " (see TMPDIR)"};
-  }
-  const fs::path report = scratch.path() / "report.json";
-  const fs::path log = scratch.path() / "log";
+  WEIR_ASSIGN(const auto scratch,
+              state_processor::ScratchDirectory::create(fs::temp_directory_path().string()));
+  const fs::path directory = scratch->path();
+  const fs::path report = directory / "report.json";
+  const fs::path log = directory / "log";
   const int status = wait_for(start(command, report, log), command.timeout);
   Json json = Json::parse(read_all(report), nullptr, /*allow_exceptions=*/false);
   if (json.is_object()) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "runtime/outcome.h"
 #include "runtime/task_scope.h"
 #include "state/snapshot_file.h"
 
@@ -10,22 +11,17 @@ namespace weir::runtime {
 /// The file of one snapshot.
 class HeapKeyedState::StateFile final : public Snapshot {
  public:
-  struct Outcome {  // shared with the I/O thread that finishes the file
-    std::mutex mutex;
-    std::optional<Result<state::SnapshotFileInfo>> info;
-  };
-
   StateFile(HeapKeyedState& owner, const Barrier& barrier) : owner_(owner), barrier_(barrier) {}
 
   std::optional<Result<std::vector<checkpoint::StateHandle>>> poll() override {
-    const std::lock_guard lock(outcome->mutex);
-    if (!outcome->info.has_value()) {
+    const auto written = outcome->take();
+    if (!written.has_value()) {
       return std::nullopt;
     }
-    if (!outcome->info->ok()) {
-      return outcome->info->error();
+    if (!written->ok()) {
+      return written->error();
     }
-    const state::SnapshotFileInfo& info = outcome->info->value();
+    const state::SnapshotFileInfo& info = written->value();
     checkpoint::StateHandle handle;
     handle.file = {name, info.file.length_bytes, info.file.crc32c};
     handle.kind = kStateFileKind;
@@ -46,7 +42,9 @@ class HeapKeyedState::StateFile final : public Snapshot {
 
   std::string name;
   checkpoint::StateChain::Base base;  ///< what the file builds upon
-  const std::shared_ptr<Outcome> outcome = std::make_shared<Outcome>();
+  /// Shared with the I/O thread that finishes the file.
+  const std::shared_ptr<Outcome<state::SnapshotFileInfo>> outcome =
+      std::make_shared<Outcome<state::SnapshotFileInfo>>();
 
  private:
   HeapKeyedState& owner_;
@@ -111,14 +109,7 @@ std::unique_ptr<KeyedState::Snapshot> HeapKeyedState::start_snapshot(const Barri
   // What a savepoint is made of is read again at once and written anew.
   options.is_compressed = environment_.are_snapshots_compressed && !barrier.is_savepoint;
   options.run = [io = environment_.io](std::function<void()> job) { io->run(std::move(job)); };
-  options.on_done = [outcome = snapshot->outcome,
-                     wake = std::move(wake)](Result<state::SnapshotFileInfo> info) {
-    {
-      const std::lock_guard lock(outcome->mutex);
-      outcome->info.emplace(std::move(info));
-    }
-    wake();
-  };
+  options.on_done = set_and_wake(snapshot->outcome, std::move(wake));
   backend_.start_snapshot(
       state::SnapshotFile::create(environment_.store->files(),
                                   environment_.store->path_of(snapshot->name), options),

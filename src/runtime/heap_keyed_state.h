@@ -1,8 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
-#include <string>
 
 #include "checkpoint/state_chain.h"
 #include "runtime/keyed_state.h"

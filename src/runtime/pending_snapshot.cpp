@@ -74,7 +74,7 @@ void PendingSnapshot::store_log(ChannelLog log) {
     awaits_log_ = false;
     return;
   }
-  log_ = std::make_shared<LogResult>();
+  log_ = std::make_shared<Outcome<ChannelLog::Stored>>();
   const std::string name = environment_.store->new_file_name(checkpoint::FileScope::kExclusive,
                                                              barrier_.checkpoint, log_name_);
   const auto shared_log = std::make_shared<const ChannelLog>(std::move(log));
@@ -83,10 +83,7 @@ void PendingSnapshot::store_log(ChannelLog log) {
     if (stored.ok() && stored.value().file.length_bytes > 0) {
       stored.value().file.path = name;
     }
-    {
-      const std::lock_guard lock(to->mutex);
-      to->stored.emplace(std::move(stored));
-    }
+    to->set(std::move(stored));
     wake();
   });
 }
@@ -134,17 +131,16 @@ void PendingSnapshot::collect_log() {
   if (log_ == nullptr) {
     return;
   }
-  const std::shared_ptr<LogResult> log = log_;
-  const std::lock_guard lock(log->mutex);
-  if (!log->stored.has_value()) {
+  auto stored = log_->take();
+  if (!stored.has_value()) {
     return;
   }
   log_.reset();
   awaits_log_ = false;
-  if (log->stored->ok()) {
-    result_.in_flight = std::move(log->stored->value());
+  if (stored->ok()) {
+    result_.in_flight = std::move(*stored).value();
   } else {
-    failure_ = failure_.has_value() ? failure_ : log->stored->error();
+    failure_ = failure_.has_value() ? failure_ : stored->error();
   }
 }
 

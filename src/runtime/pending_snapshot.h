@@ -1,11 +1,11 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "runtime/operator_chain.h"
+#include "runtime/outcome.h"
 #include "runtime/task_messages.h"
 
 namespace weir::runtime {
@@ -47,10 +47,6 @@ class PendingSnapshot {
     bool is_copied = false;
     bool is_stored = false;
   };
-  struct LogResult {  // shared with the I/O thread that writes the file
-    std::mutex mutex;
-    std::optional<Result<ChannelLog::Stored>> stored;
-  };
   struct SinkPart {
     OperatorChain::Node* node;
     std::size_t sink_index;  // into result_.sinks
@@ -67,7 +63,8 @@ class PendingSnapshot {
   const std::function<void()> wake_;
   const std::string log_name_;
   bool awaits_log_ = false;
-  std::shared_ptr<LogResult> log_;  ///< while the log is written
+  /// While the log is written; shared with the I/O thread that does.
+  std::shared_ptr<Outcome<ChannelLog::Stored>> log_;
   TaskSnapshot result_;
   std::vector<KeyedPart> keyed_;
   std::vector<SinkPart> sinks_;

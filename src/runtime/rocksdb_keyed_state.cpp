@@ -1,11 +1,11 @@
 #include "runtime/rocksdb_keyed_state.h"
 
 #include <algorithm>
-#include <mutex>
 #include <string>
 #include <utility>
 
 #include "checkpoint/garbage.h"
+#include "runtime/outcome.h"
 #include "runtime/task_scope.h"
 
 namespace weir::runtime {
@@ -13,23 +13,18 @@ namespace weir::runtime {
 /// The files of one snapshot.
 class RocksDbKeyedState::Files final : public Snapshot {
  public:
-  struct Outcome {  // shared with the I/O thread that stores them
-    std::mutex mutex;
-    std::optional<Result<std::vector<state::RocksDbFile>>> files;
-  };
-
   Files(RocksDbKeyedState& owner, const Barrier& barrier) : owner_(owner), barrier_(barrier) {}
 
   std::optional<Result<std::vector<checkpoint::StateHandle>>> poll() override {
-    const std::lock_guard lock(outcome->mutex);
-    if (!outcome->files.has_value()) {
+    auto stored = outcome->take();
+    if (!stored.has_value()) {
       return std::nullopt;
     }
-    if (!outcome->files->ok()) {
-      return outcome->files->error();
+    if (!stored->ok()) {
+      return stored->error();
     }
     std::vector<checkpoint::StateHandle> handles;
-    for (const state::RocksDbFile& file : outcome->files->value()) {
+    for (const state::RocksDbFile& file : stored->value()) {
       checkpoint::StateHandle handle;
       handle.file = {file.name, file.file.length_bytes, file.file.crc32c};
       handle.kind = barrier_.is_savepoint ? kStateFileKind : kRocksDbKind;
@@ -38,12 +33,14 @@ class RocksDbKeyedState::Files final : public Snapshot {
       handles.push_back(std::move(handle));
     }
     if (owner_.environment_.is_incremental && !barrier_.is_savepoint) {
-      owner_.stored_[barrier_.checkpoint] = outcome->files->value();
+      owner_.stored_[barrier_.checkpoint] = std::move(*stored).value();
     }
     return handles;
   }
 
-  const std::shared_ptr<Outcome> outcome = std::make_shared<Outcome>();
+  /// Shared with the I/O thread that stores them.
+  const std::shared_ptr<Outcome<std::vector<state::RocksDbFile>>> outcome =
+      std::make_shared<Outcome<std::vector<state::RocksDbFile>>>();
 
  private:
   RocksDbKeyedState& owner_;
@@ -117,14 +114,7 @@ std::unique_ptr<KeyedState::Snapshot> RocksDbKeyedState::start_snapshot(
     std::string path = store->path_of(file);
     return state::RocksDbBackend::NewFile{std::move(file), std::move(path)};
   };
-  options.on_done = [outcome = snapshot->outcome,
-                     wake = std::move(wake)](Result<std::vector<state::RocksDbFile>> files) {
-    {
-      const std::lock_guard lock(outcome->mutex);
-      outcome->files.emplace(std::move(files));
-    }
-    wake();
-  };
+  options.on_done = set_and_wake(snapshot->outcome, std::move(wake));
   backend_.start_snapshot(std::move(options));
   return snapshot;
 }

@@ -13,7 +13,6 @@
 #include "state/key_group_index.h"
 #include "state/snapshot_writer.h"
 #include "state/state_file_reader.h"
-#include "weir/codec.h"
 
 namespace weir::state {
 namespace {
@@ -31,15 +30,9 @@ class Entries {
     std::sort(items_.begin(), items_.end(), [this](const Item& a, const Item& b) {
       return std::tuple(a.key_group, a.ns, key(a)) < std::tuple(b.key_group, b.ns, key(b));
     });
-    std::string encoded;
     for (const Item& item : items_) {
-      encoded.clear();
-      Encoder out(encoded);
-      out.bytes(&item.hash, sizeof(item.hash));
-      put(out, schema.key_size, key(item));
-      put(out, schema.value_size,
-          std::string_view(bytes_).substr(item.at + item.key_bytes, item.value_bytes));
-      writer.append_run({state, item.key_group, item.ns, 1, 0}, encoded);
+      writer.append_encoded({state, item.key_group, item.ns}, schema,
+                            {item.hash, key(item), value(item)});
     }
   }
 
@@ -55,11 +48,8 @@ class Entries {
   std::string_view key(const Item& item) const {
     return std::string_view(bytes_).substr(item.at, item.key_bytes);
   }
-  static void put(Encoder& out, std::uint32_t fixed_size, std::string_view bytes) {
-    if (fixed_size == 0) {
-      out.varint(bytes.size());
-    }
-    out.bytes(bytes.data(), bytes.size());
+  std::string_view value(const Item& item) const {
+    return std::string_view(bytes_).substr(item.at + item.key_bytes, item.value_bytes);
   }
 
   std::string bytes_;

@@ -93,6 +93,33 @@ class ModelOperations {
     EXPECT_TRUE(value_or_fail(subtask.backend->finish_restore()).empty());
   }
 
+  /// Calls `one_step` so often, as long as nothing is wrong; false: something is.
+  template <class Step>
+  static bool run_steps(int steps, const Step& one_step) {
+    for (int step = 0; step < steps; ++step) {
+      one_step();
+      if (::testing::Test::HasFailure()) {
+        return false;
+      }
+    }
+    return true;
+  }
+  /// What most steps do; `what` of 100. False: it is none of these.
+  bool change_state(std::uint64_t what) {
+    if (what < 50) {
+      upsert(pick_namespace());
+    } else if (what < 70) {
+      for (int i = 0; i < 100; ++i) {
+        single(pick_namespace());
+      }
+    } else if (what < 74) {
+      drop(pick_namespace());
+    } else {
+      return false;
+    }
+    return true;
+  }
+
   std::size_t owner(std::uint32_t hash) const {
     return static_cast<std::size_t>(subtask_of_key_group(key_group_of(hash, max_parallelism_),
                                                          max_parallelism_,
@@ -190,6 +217,20 @@ class ModelOperations {
     Map expected = model;
     std::erase_if(expected, [](const auto& space) { return space.second.empty(); });
     ASSERT_TRUE(found == expected);
+  }
+
+  /// compare(), and what the backends count.
+  static void compare_restored(const std::vector<Subtask>& restored, const Map& model) {
+    std::uint64_t restored_entries = 0;
+    for (const Subtask& subtask : restored) {
+      restored_entries += subtask.backend->entry_count();
+    }
+    std::uint64_t entries = 0;
+    for (const auto& [ns, space] : model) {
+      entries += space.size();
+    }
+    ASSERT_EQ(restored_entries, entries);
+    compare(restored, model);
   }
 
   std::mt19937_64 random_;

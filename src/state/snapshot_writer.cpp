@@ -76,6 +76,24 @@ SnapshotWriter::Room SnapshotWriter::room_for(const RunHeader& run, std::size_t 
   return {walk_.bytes.data() + walk_.used, (walk_.bytes.size() - walk_.used) / entry_bytes};
 }
 
+void SnapshotWriter::append_encoded(const RunHeader& run, const StateSchema& schema,
+                                    const EncodedEntry& entry) {
+  encoded_.clear();
+  Encoder out(encoded_);
+  out.raw(entry.hash);
+  const auto put_item = [&out](std::uint32_t fixed_size, std::string_view bytes) {
+    if (fixed_size == 0) {
+      out.varint(bytes.size());
+    }
+    out.bytes(bytes.data(), bytes.size());
+  };
+  put_item(schema.key_size, entry.key);
+  put_item(schema.value_size, entry.value);
+  RunHeader one = run;
+  one.count = 1;
+  append_run(one, encoded_);
+}
+
 void SnapshotWriter::append_run(const RunHeader& run, std::string_view entries) {
   prepare(walk_, run, entries.size());
   std::memcpy(walk_.bytes.data() + walk_.used, entries.data(), entries.size());

@@ -59,6 +59,8 @@ class SnapshotWriter {
   }
   /// So many appended bytes are of key groups that the file is whole in.
   void add_whole_bytes(std::size_t bytes) { whole_bytes_ += bytes; }
+  /// Appends an entry that is encoded already, of any backend. `schema`: of the run's state.
+  void append_encoded(const RunHeader& run, const StateSchema& schema, const EncodedEntry& entry);
   /// Appends whole encoded entries.
   void append_run(const RunHeader& run, std::string_view entries);
 

@@ -8,8 +8,7 @@
 
 namespace weir::state_processor {
 
-/// Hands all entries of a state to the visitor, in the order of KeyedStateReader::read. Called
-/// twice per state: the first time entries are only counted.
+/// Hands all entries of a state to the visitor, in the order of KeyedStateReader::read.
 using EntrySource = std::function<Status(const state::StateSchema& state,
                                          const KeyedStateReader::Visitor& visitor)>;
 

@@ -107,16 +107,9 @@ Result<KeyedStateReader> KeyedStateReader::open(FileSystem& files,
   for (const checkpoint::SubtaskSnapshot& subtask : op->subtasks) {
     Chain chain;
     for (const checkpoint::StateHandle& handle : subtask.files) {
-      if (!checkpoint::is_state_file(handle)) {
-        return Error{ErrorCode::kInvalidArgument,
-                     "operator " + uid + " keeps its state in a form (" + handle.kind +
-                         ") that cannot be read without its backend; take a savepoint, whose form "
-                         "is canonical"};
-      }
-      WEIR_ASSIGN(
-          state::StateFileReader file,
-          state::StateFileReader::open(files, {join_path(snapshot.location.root, handle.file.path),
-                                               {handle.file.length_bytes, handle.file.crc32c}}));
+      WEIR_ASSIGN(const state::RestoreFile stored,
+                  state_file_of(handle, uid, join_path(snapshot.location.root, handle.file.path)));
+      WEIR_ASSIGN(state::StateFileReader file, state::StateFileReader::open(files, stored));
       chain.key_groups = file.index().key_groups;
       chain.bytes += handle.file.length_bytes;
       for (const auto& state : file.index().states) {
@@ -172,6 +165,17 @@ Status KeyedStateReader::read(const state::StateSchema& state, KeyGroupRange key
     }
   }
   return {};
+}
+
+Result<state::RestoreFile> state_file_of(const checkpoint::StateHandle& handle,
+                                         const std::string& uid, std::string path) {
+  if (!checkpoint::is_state_file(handle)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "operator " + uid + " keeps its state in a form (" + handle.kind +
+                     ") that cannot be read without its backend; take a savepoint, whose form "
+                     "is canonical"};
+  }
+  return state::RestoreFile{std::move(path), {handle.file.length_bytes, handle.file.crc32c}};
 }
 
 Result<Schema> value_schema_of(const state::StateSchema& state) {

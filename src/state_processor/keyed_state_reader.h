@@ -66,6 +66,11 @@ class KeyedStateReader {
   std::vector<state::StateSchema> states_;
 };
 
+/// The state file behind a handle of the operator `uid`, which lies at `path`. kInvalidArgument
+/// when it is in the form of a backend.
+Result<state::RestoreFile> state_file_of(const checkpoint::StateHandle& handle,
+                                         const std::string& uid, std::string path);
+
 /// The schema of the values of a state: of timers a list of their times.
 Result<Schema> value_schema_of(const state::StateSchema& state);
 

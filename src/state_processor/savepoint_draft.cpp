@@ -112,13 +112,14 @@ Result<const checkpoint::OperatorSnapshot*> SavepointDraft::find_operator(
   return checkpoint::find_uid(manifest_.operators, uid);
 }
 
-std::vector<state::RestoreFile> SavepointDraft::state_files_of(
+Result<std::vector<state::RestoreFile>> SavepointDraft::state_files_of(
     const checkpoint::OperatorSnapshot& op) const {
   std::vector<state::RestoreFile> restored;
   for (const checkpoint::SubtaskSnapshot& subtask : op.subtasks) {
     for (const checkpoint::StateHandle& handle : subtask.files) {
-      restored.push_back(
-          {path_of(handle.file.path), {handle.file.length_bytes, handle.file.crc32c}});
+      WEIR_ASSIGN(state::RestoreFile file,
+                  state_file_of(handle, op.uid, path_of(handle.file.path)));
+      restored.push_back(std::move(file));
     }
   }
   return restored;

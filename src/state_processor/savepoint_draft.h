@@ -26,8 +26,9 @@ class SavepointDraft {
   std::vector<std::string> uids() const;
   /// Null when there is none of that uid. kInvalidArgument when it is one of a source or sink.
   Result<const checkpoint::OperatorSnapshot*> find_operator(const std::string& uid) const;
-  /// Of keyed state, all subtasks.
-  std::vector<state::RestoreFile> state_files_of(const checkpoint::OperatorSnapshot& op) const;
+  /// Of keyed state, all subtasks. kInvalidArgument when they are in the form of a backend.
+  Result<std::vector<state::RestoreFile>> state_files_of(
+      const checkpoint::OperatorSnapshot& op) const;
 
   Status remove(const std::string& uid);
   Status rename(const std::string& from, const std::string& to);

@@ -25,16 +25,8 @@ class SavepointEditor::Core {
     auto edited = std::make_unique<state_processor::HeapEditedOperator>(
         uid, op == nullptr ? draft_.manifest().max_parallelism : op->max_parallelism);
     if (op != nullptr) {
-      for (const checkpoint::SubtaskSnapshot& subtask : op->subtasks) {
-        for (const checkpoint::StateHandle& handle : subtask.files) {
-          if (!checkpoint::is_state_file(handle)) {
-            return Error{ErrorCode::kInvalidArgument,
-                         "operator " + uid + " keeps its state in a form (" + handle.kind +
-                             ") of its backend; take a savepoint, whose form is canonical"};
-          }
-        }
-      }
-      WEIR_TRY(edited->restore(draft_.files(), draft_.state_files_of(*op)));
+      WEIR_ASSIGN(std::vector<state::RestoreFile> files, draft_.state_files_of(*op));
+      WEIR_TRY(edited->restore(draft_.files(), std::move(files)));
     }
     return edited_.emplace(uid, std::move(edited)).first->second.get();
   }

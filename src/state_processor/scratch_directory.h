@@ -7,8 +7,7 @@
 
 namespace weir::state_processor {
 
-/// A hidden directory for files that are only needed until a savepoint is written; removed with all
-/// that is in it.
+/// A private directory for files that are not needed for long; removed with all that is in it.
 class ScratchDirectory {
  public:
   static Result<std::unique_ptr<ScratchDirectory>> create(const std::string& parent);

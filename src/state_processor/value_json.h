@@ -16,10 +16,10 @@ using Json = nlohmann::ordered_json;
 
 /// Values as JSON by their stored schema (docs/formats/codec.md). Integers, floats and enums are
 /// numbers; what JSON has no number for is "NaN", "Infinity" or "-Infinity". Strings that are not
-/// UTF-8, Protobuf messages, and values with a Codec of their own are {"b64": ...}. Lists, sets and arrays are
-/// arrays; maps from strings are objects, other maps arrays of [key, value]. An absent optional is
-/// null, a present optional<optional<T>> an array of one. A value with a time to live is {"value":
-/// ..., "last_access_ms": ...}.
+/// UTF-8, Protobuf messages, and values with a Codec of their own are {"b64": ...}. Lists, sets and
+/// arrays are arrays; maps from strings are objects, other maps arrays of [key, value]. An absent
+/// optional is null, a present optional<optional<T>> an array of one. A value with a time to live
+/// is {"value": ..., "last_access_ms": ...}.
 
 /// kCorruption when the value is malformed, kInvalidArgument when a part of it has a Codec of its
 /// own, whose length is not known.

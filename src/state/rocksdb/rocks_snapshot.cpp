@@ -105,17 +105,9 @@ class Upload {
   std::vector<std::string> written_;
 };
 
-void put_item(Encoder& out, std::uint32_t fixed_size, std::string_view bytes) {
-  if (fixed_size == 0) {
-    out.varint(bytes.size());
-  }
-  out.bytes(bytes.data(), bytes.size());
-}
-
 /// Timers by time, as the sets that state files have.
 Status write_timers(const RocksSnapshot& snapshot, RocksStateView& view, std::uint32_t number,
                     SnapshotWriter& writer) {
-  std::string encoded;
   for (RocksStateView::Part& part : view.parts) {
     for (int group = part.key_groups.first; group <= part.key_groups.last; ++group) {
       WEIR_TRY(snapshot.wanted());
@@ -123,12 +115,9 @@ Status write_timers(const RocksSnapshot& snapshot, RocksStateView& view, std::ui
       TimersOfGroup timers;
       WEIR_TRY(timers.read(*part.entries, key_group));
       for (auto& [id, set] : timers.sets) {
-        encoded.clear();
-        Encoder out(encoded);
-        out.raw(set.hash);
-        put_item(out, view.schema.key_size, id.second);
-        put_item(out, view.schema.value_size, TimersOfGroup::encode(set));
-        writer.append_run({number, key_group, id.first, 1, 0}, encoded);
+        const std::string times = TimersOfGroup::encode(set);
+        writer.append_encoded({number, key_group, id.first}, view.schema,
+                              {set.hash, id.second, times});
       }
     }
   }
@@ -139,7 +128,6 @@ Status write_timers(const RocksSnapshot& snapshot, RocksStateView& view, std::ui
 Status write_view(const RocksSnapshot& snapshot, RocksStateView& view, std::uint32_t number,
                   SnapshotWriter& writer) {
   constexpr std::uint64_t kEntriesPerLook = 4096;
-  std::string encoded;
   std::uint64_t entries = 0;
   for (RocksStateView::Part& part : view.parts) {
     rocksdb::Iterator& at = *part.entries;
@@ -158,12 +146,8 @@ Status write_view(const RocksSnapshot& snapshot, RocksStateView& view, std::uint
         return Error{ErrorCode::kCorruption,
                      "state '" + view.schema.name + "': a malformed entry in RocksDB"};
       }
-      encoded.clear();
-      Encoder out(encoded);
-      out.bytes(value.data(), kRocksValuePrefix);
-      put_item(out, view.schema.key_size, key.key);
-      put_item(out, view.schema.value_size, value.substr(kRocksValuePrefix));
-      writer.append_run({number, key.key_group, key.ns, 1, 0}, encoded);
+      writer.append_encoded({number, key.key_group, key.ns}, view.schema,
+                            {hash_of_rocks_value(value), key.key, value.substr(kRocksValuePrefix)});
     }
     if (!at.status().ok()) {
       return Error{ErrorCode::kIo,

@@ -20,15 +20,13 @@ template <class K, class V>
 class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
   using Base = ModelOperations<RocksDbBackend, K, V>;
   using Base::compare;
-  using Base::drop;
+  using Base::compare_restored;
   using Base::keys_;
   using Base::max_parallelism_;
   using Base::model_;
   using Base::pick;
   using Base::pick_namespace;
-  using Base::single;
   using Base::subtasks_;
-  using Base::upsert;
   using typename Base::Subtask;
 
  public:
@@ -40,14 +38,10 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
     max_parallelism_ = max_parallelism;
     keys_ = keys;
     open(1, nullptr);
-    for (int step = 0; step < steps; ++step) {
-      one_step();
-      if (::testing::Test::HasFailure()) {
-        return;
-      }
+    if (Base::run_steps(steps, [this] { one_step(); })) {
+      finish_snapshot();
+      compare(subtasks_, model_);
     }
-    finish_snapshot();
-    compare(subtasks_, model_);
   }
   int reused() const { return reused_; }
   int rescales() const { return rescales_; }
@@ -129,15 +123,10 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
 
   void one_step() {
     const std::uint64_t what = pick(100);
-    if (what < 50) {
-      upsert(pick_namespace());
-    } else if (what < 70) {
-      for (int i = 0; i < 100; ++i) {
-        single(pick_namespace());
-      }
-    } else if (what < 74) {
-      drop(pick_namespace());
-    } else if (what < 78) {
+    if (Base::change_state(what)) {
+      return;
+    }
+    if (what < 78) {
       start_snapshot();
     } else if (what < 90) {
       slices();
@@ -246,19 +235,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
       completed_ = std::move(stored);
     }
     const int parallelism = static_cast<int>(pick(4)) + 1;
-    {
-      const std::vector<Subtask> restored = make(parallelism, &*last_);
-      std::uint64_t restored_entries = 0;
-      for (const Subtask& subtask : restored) {
-        restored_entries += subtask.backend->entry_count();
-      }
-      std::uint64_t entries = 0;
-      for (const auto& [ns, space] : barrier_model_) {
-        entries += space.size();
-      }
-      ASSERT_EQ(restored_entries, entries);
-      compare(restored, barrier_model_);
-    }
+    compare_restored(make(parallelism, &*last_), barrier_model_);
     if (last_->is_state_file) {
       restore_on_heap(parallelism);
     }
