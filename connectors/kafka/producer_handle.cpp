@@ -70,9 +70,11 @@ ProducerHandle::~ProducerHandle() {
     return;
   }
   rd_kafka_queue_cb_event_enable(main_queue_.get(), nullptr, nullptr);
-  // Without this, destroying waits for what is still queued.
-  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
-                                    RD_KAFKA_PURGE_F_NON_BLOCKING);
+  // Without this, destroying waits for what is still queued. Not RD_KAFKA_PURGE_F_NON_BLOCKING: the
+  // client's main thread frees the text of a fatal error when it ends, and a broker thread that
+  // then reads one more refusal of a request under way frees it again (rd_kafka_txns_term and
+  // rd_kafka_txn_set_fatal_error of librdkafka 2.0).
+  rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 }
 
 void ProducerHandle::on_delivery(rd_kafka_t* /*client*/, const rd_kafka_message_t* message,

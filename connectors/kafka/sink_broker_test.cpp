@@ -366,5 +366,44 @@ TEST_F(KafkaSinkOnBroker, D1_RecordsWrittenAfterARejectedOneReportTheRejection) 
   }
 }
 
+// librdkafka frees the text of the error twice when more refusals arrive while it ends; the
+// sanitizer, or a C library that checks its heap, would see it.
+TEST_F(KafkaSinkOnBroker, D4_AFencedProducerGoesWhileItsRequestsAreUnderWay) {
+  const std::string topic = TestBroker::get().make_topic("fenced-and-gone", 4);
+  Properties properties;
+  properties.set("bootstrap.servers", TestBroker::get().bootstrap());
+  properties.set("linger.ms", "0");
+  properties.set("batch.num.messages", "1");  // many requests under way
+  const auto producer = [&] {
+    auto handle =
+        ProducerHandle::create(properties, topic, std::make_shared<Waker>(nullptr)).value();
+    EXPECT_TRUE(handle->init_transactions(60'000).ok());
+    return handle;
+  };
+  Record record;
+  record.value = "x";
+  std::shared_ptr<ProducerHandle> old = producer();
+  for (int round = 0; round < 8; ++round) {
+    ASSERT_TRUE(old->begin().ok());
+    std::thread successor;
+    std::shared_ptr<ProducerHandle> next;
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    for (int i = 0; old->produce(record, topic, nullptr).ok() && old->error().ok(); ++i) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "nobody has fenced it";
+      old->poll();
+      if (i == 200) {
+        successor = std::thread([&] { next = producer(); });
+      }
+      if (i % 16 == 0) {
+        std::this_thread::sleep_for(1ms);
+      }
+    }
+    old.reset();
+    successor.join();
+    ASSERT_NE(next, nullptr);
+    old = std::move(next);
+  }
+}
+
 }  // namespace
 }  // namespace weir::kafka::test

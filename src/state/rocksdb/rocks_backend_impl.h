@@ -45,6 +45,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::uint64_t entry_count() const;
   const std::string& local_path() const { return store_->path(); }
   void write_all_down();
+  std::uint64_t memory_waits() const { return memory_waits_; }
 
  private:
   struct OpenState {
@@ -135,6 +136,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::deque<Run> runs_;                                 ///< to be encoded, oldest first
   std::vector<std::weak_ptr<RocksSnapshot>> snapshots_;  ///< that may be under way
   std::size_t dirty_bytes_ = 0;
+  std::uint64_t memory_waits_ = 0;
 };
 
 }  // namespace weir::state

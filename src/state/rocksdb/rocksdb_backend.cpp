@@ -54,6 +54,7 @@ void RocksDbBackend::abandon_snapshot(Error reason) { impl_->abandon_snapshot(st
 bool RocksDbBackend::is_copying() const { return impl_->is_copying(); }
 std::size_t RocksDbBackend::memory_bytes() const { return impl_->memory_bytes(); }
 std::uint64_t RocksDbBackend::entry_count() const { return impl_->entry_count(); }
+std::uint64_t RocksDbBackend::memory_waits() const { return impl_->memory_waits(); }
 const std::string& RocksDbBackend::local_path() const { return impl_->local_path(); }
 void RocksDbBackend::write_all_down() { impl_->write_all_down(); }
 
@@ -308,8 +309,16 @@ void RocksDbBackend::Impl::make_room(OpenState& state, std::size_t entries) {
   if (static_cast<std::int64_t>(excess()) <= most || entries == 0) {
     return;
   }
-  // Nothing more can be evicted before what is under way is down: the operator waits for it.
-  if (dirty_bytes_ > kDirtyBytesMin) {
+  // Nothing more can be evicted before what is under way is down: the operator waits for it. Where
+  // nothing is under way, what each operator may have in any case is more than there is for all.
+  const bool may_close = dirty_bytes_ > kDirtyBytesMin;
+  const RocksEpochs& epochs = shared_->epochs;
+  if (!may_close && runs_.empty() &&
+      epochs.below.load(std::memory_order_acquire) >= epochs.encoded) {
+    return;
+  }
+  ++memory_waits_;
+  if (may_close) {
     close_epoch(nullptr);
   }
   encode_all();

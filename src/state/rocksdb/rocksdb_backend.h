@@ -88,7 +88,8 @@ class RocksDbBackend final : public KeyedStateBackend {
     /// sync_directory), or why there are none.
     std::function<void(Result<std::vector<RocksDbFile>>)> on_done;
   };
-  /// Starts a snapshot of the state as it is now. It is copied after those that were started before.
+  /// Starts a snapshot of the state as it is now. It is copied after those that were started
+  /// before.
   void start_snapshot(SnapshotOptions options);
   CopyProgress copy_slice(std::size_t entries_max = 2048);
   /// The running snapshots are not wanted any more.
@@ -97,6 +98,8 @@ class RocksDbBackend final : public KeyedStateBackend {
 
   std::size_t memory_bytes() const;
   std::uint64_t entry_count() const;
+  /// How often the operator has waited until memory could be freed.
+  std::uint64_t memory_waits() const;
   /// For tests: where RocksDB's files are.
   const std::string& local_path() const;
   /// For tests and benches: everything written so far goes down now.

@@ -293,7 +293,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
 };
 
 TEST(RocksDbBackendModel, EightByteKeysWithPlainValues) {
-  RocksModel<std::uint64_t, Sum> model(1);
+  RocksModel<std::uint64_t, Sum> model(13);
   model.run(2 * kSteps, 20'000, 128);
   EXPECT_GT(model.operations(), 10'000U);
   EXPECT_GT(model.reused(), 0);

@@ -41,10 +41,11 @@ class RocksDbBackendTest : public ::testing::Test {
  protected:
   using Files = std::vector<RocksDbFile>;
 
-  std::unique_ptr<RocksDbBackend> make(KeyGroupRange key_groups = {0, 127}) {
+  std::unique_ptr<RocksDbBackend> make(KeyGroupRange key_groups = {0, 127},
+                                       std::size_t memory_bytes = std::size_t{4} << 20) {
     RocksDbSettings settings;
     settings.local_directory = directory_.file("local");
-    settings.memory_bytes = std::size_t{4} << 20;
+    settings.memory_bytes = memory_bytes;
     auto backend = std::make_unique<RocksDbBackend>(
         RocksDbBackend::Options{"test", 128, key_groups, settings, executor_.runner()});
     EXPECT_TRUE(backend->open().ok());
@@ -316,6 +317,32 @@ TEST_F(RocksDbBackendTest, StateFarBeyondItsMemoryStaysWithinIt) {
   }
   EXPECT_LT(backend->memory_bytes(), std::size_t{4} << 20);
   EXPECT_EQ(sums.size(kNoNamespace), static_cast<std::size_t>(keys));
+}
+
+TEST_F(RocksDbBackendTest, WhereMemoryIsTooLittleForAllNobodyWaitsInVain) {
+  // 512 KiB for values, of which each of four may have half as changed ones.
+  constexpr int kBackends = 4;
+  constexpr std::int64_t kKeys = 20'000;
+  std::vector<std::unique_ptr<RocksDbBackend>> backends;
+  std::vector<StateTable*> tables;
+  for (int i = 0; i < kBackends; ++i) {
+    backends.push_back(make({0, 127}, std::size_t{1} << 20));
+    tables.push_back(&open_sums(*backends.back()));
+  }
+  for (std::int64_t key = 0; key < kKeys; ++key) {
+    for (StateTable* const table : tables) {
+      put_sums(*table, key, 1);
+    }
+  }
+  std::uint64_t waits = 0;
+  for (int i = 0; i < kBackends; ++i) {
+    waits += backends[static_cast<std::size_t>(i)]->memory_waits();
+    for (std::int64_t key = 0; key < kKeys; key += 997) {
+      ASSERT_EQ(sum_of(*tables[static_cast<std::size_t>(i)], key), 10 * key);
+    }
+  }
+  // Each wait writes a quarter of a megabyte down: 80,000 values take about 8 MB.
+  EXPECT_LT(waits, 200U);
 }
 
 }  // namespace

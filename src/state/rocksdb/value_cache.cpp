@@ -43,7 +43,7 @@ ValueCache::~ValueCache() {
 std::uint32_t ValueCache::insert(Space& space, std::uint32_t hash, std::uint32_t tag,
                                  const void* key) {
   if ((static_cast<std::size_t>(used_) + 1) * 5 > slots_.size() * 3) {
-    grow();
+    rehash(slots_.size() * 2);
   }
   std::uint32_t id = limit_;
   if (!free_.empty()) {
@@ -115,10 +115,14 @@ void ValueCache::remove(std::uint32_t id) {
   one.is_listed = false;
   free_.push_back(id);
   --used_;
+  // Slots count as memory: a cache that gave way to another one gives these back as well.
+  if (slots_.size() > kSlotsMin && static_cast<std::size_t>(used_) * 10 < slots_.size()) {
+    rehash(slots_.size() / 2);
+  }
 }
 
-void ValueCache::grow() {
-  std::vector<Slot> old(slots_.size() * 2);
+void ValueCache::rehash(std::size_t size) {
+  std::vector<Slot> old(size);
   old.swap(slots_);
   mask_ = slots_.size() - 1;
   for (const Slot& slot : old) {

@@ -139,7 +139,7 @@ class ValueCache {
                            : key_.equals(a, b);
   }
   std::size_t slot_of(std::uint32_t id, std::uint32_t tag) const;
-  void grow();
+  void rehash(std::size_t size);
 
   const TypeOps& key_;
   const TypeOps& value_;
