@@ -17,6 +17,7 @@ namespace {
 struct PlantedBug {
   const char* id;
   const char* what;
+  std::uint64_t first_seed = 0;  ///< later where the search from 0 on takes too long for every day
 };
 
 const PlantedBug kBugs[] = {
@@ -31,7 +32,7 @@ const PlantedBug kBugs[] = {
     {"C17", "a committable is dropped at an unforeseen error"},
     {"E1", "two publications at a time"},
     {"E2", "an unreadable latest checkpoint is passed over for an older one"},
-    {"E4", "garbage is collected although a manifest cannot be read"},
+    {"E4", "garbage is collected although a manifest cannot be read", 275'000},
     {"E6", "a paused attempt may still publish a number it had begun"},
     {"E12", "an old attempt does not notice that it no longer leads"},
     {"F1", "shared files of checkpoints that are not retained are deleted"},
@@ -70,7 +71,7 @@ TEST_P(PlantedBugs, IsCaught) {
   log().set_level(spdlog::level::off);
   constexpr std::uint64_t kSchedulesMax = 300'000;
   planted_bug_id() = GetParam().id;
-  for (std::uint64_t seed = 0; seed < kSchedulesMax; ++seed) {
+  for (std::uint64_t seed = GetParam().first_seed; seed < kSchedulesMax; ++seed) {
     const Outcome outcome = simulate(seed);
     if (!outcome.broken.empty()) {
       std::printf("| %s | %s | %llu | %s |\n", GetParam().id, GetParam().what,
