@@ -51,10 +51,16 @@ class BranchTest : public recovery::JobClientTest {
     with.set(options::kCheckpointInterval, DurationMs(20));
     return with;
   }
-  JobClient start(const Configuration& with) const {
+  JobClient start(const Configuration& with) {
     Environment environment(with);
     build(environment);
-    return environment.execute_async("branch").value();
+    return started_.emplace_back(environment.execute_async("branch").value());
+  }
+  /// A test that gives up leaves jobs behind that would never end.
+  void TearDown() override {
+    for (JobClient& job : started_) {
+      job.cancel();
+    }
   }
   Result<JobResult> run(const Configuration& with) const {
     Environment environment(with);
@@ -91,6 +97,7 @@ class BranchTest : public recovery::JobClientTest {
   }
 
   std::unique_ptr<Output> output_;
+  std::vector<JobClient> started_;
 };
 
 TEST_F(BranchTest, AJobStoppedWithASavepointGoesOnElsewhereExactlyOnce) {
