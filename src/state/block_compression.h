@@ -17,6 +17,8 @@ class BlockCompressor {
  public:
   BlockCompressor();
   ~BlockCompressor();
+  BlockCompressor(const BlockCompressor&) = delete;
+  BlockCompressor& operator=(const BlockCompressor&) = delete;
 
   /// The payload to store instead, valid until the next call; empty when it would hardly be
   /// smaller.
