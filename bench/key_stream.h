@@ -15,6 +15,10 @@ inline std::uint64_t key_of(std::uint64_t n) {
   return n ^ n >> 32;
 }
 
+/// What an event of the key adds: an amount, as sums have them; sums of random 64 bits would be
+/// values that nothing compresses.
+inline std::uint64_t amount_of(std::uint64_t key) { return key >> 52; }
+
 /// Keys of `keys` distinct ones, uniform or zipf 0.99 (Gray et al., "Quickly generating
 /// billion-record synthetic databases", 1994), hot ones spread over all.
 class KeyStream {

@@ -81,13 +81,13 @@ int main(int argc, char** argv) {
     } else if (!found.IsNotFound()) {
       check(found);
     }
-    sum.sum += key;
+    sum.sum += bench::amount_of(key);
     ++sum.count;
     check(db->Put(write, slice, rocksdb::Slice(reinterpret_cast<const char*>(&sum), sizeof(sum))));
   };
   for (std::uint64_t i = 0; i < keys; ++i) {
     const std::uint64_t key = bench::key_of(i);
-    const Sum sum{key, 1};
+    const Sum sum{bench::amount_of(key), 1};
     check(db->Put(write, rocksdb::Slice(reinterpret_cast<const char*>(&key), sizeof(key)),
                   rocksdb::Slice(reinterpret_cast<const char*>(&sum), sizeof(sum))));
   }

@@ -154,7 +154,7 @@ class Subject {
         values_);
     for (std::size_t i = 0; i < count_; ++i) {
       auto* sum = static_cast<Sum*>(values_[i]);
-      sum->sum += keys_[i];
+      sum->sum += bench::amount_of(keys_[i]);
       ++sum->count;
     }
     count_ = 0;

@@ -238,6 +238,43 @@ def memory(bench):
                   per_key <= 60)
 
 
+def keyed(bench):
+    """Read-modify-write of 16 bytes on the heap by a key of 8, every key once before; the hand loop's
+    table prefetches blocks of 64. With 1 s checkpoints: incremental, exactly once."""
+    runs = (("1K", 1_000, 100_000_000), ("1M", 1_000_000, 50_000_000),
+            ("10M", 10_000_000, 50_000_000), ("100M", 100_000_000, 30_000_000))
+    for label, keys, updates in runs:
+        if bench.quick and keys > 1_000_000:
+            continue
+        for spread in ("zipf", "uniform"):
+            words = ["--keys", keys, "--updates", updates, "--spread", spread]
+            weir = ["bench_keyed_weir", *words, "-D", "weir.workers=1"]
+            variants = {"hand": ["bench_keyed_hand", *words], "weir": weir}
+            if keys == 10_000_000:
+                variants["checkpoints"] = [
+                    *weir, "-D", f"execution.checkpointing.dir={bench.scratch / 'keyed'}",
+                    "-D", "execution.checkpointing.interval=1s",
+                    "-D", "execution.checkpointing.incremental=true"]
+
+            def prepare(_, command):
+                shutil.rmtree(bench.scratch / "keyed", ignore_errors=True)
+                return command
+
+            results = bench.interleave(f"keyed-{label}-{spread}", variants, prepare=prepare)
+            agree("keyed", results)
+            share = ratio(results, "hand", "weir", "cpu_ns")
+            bench.add(f"W5: heap, {label} keys, {spread}: hand loop / weir (CPU)",
+                      f"{share:.2f} ({median(results, 'hand', 'cpu_ns'):.1f} ns / "
+                      f"{median(results, 'weir', 'cpu_ns'):.1f} ns per update)",
+                      ">= 0.4", share >= 0.4)
+            if "checkpoints" in variants:
+                lost = 1 - ratio(results, "weir", "checkpoints", "ns")
+                most = 0.06 if spread == "zipf" else 0.15
+                bench.add(f"C1: {label} keys, {spread}: throughput lost to 1 s checkpoints",
+                          f"{lost:.1%} at {1e3 / median(results, 'weir', 'ns'):.0f} M updates/s",
+                          f"<= {most:.0%}", lost <= most)
+
+
 def percentile(values, share):
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
@@ -284,7 +321,8 @@ def checkpoint_times(bench):
             bench.add("C2: alignment without back-pressure", f"p99 {stall:.0f} us", "<= 300 us",
                       stall <= 300)
     dirty_times(bench, run, column, interval)
-    for label, keys in (("10 MB", 300_000), ("100 MB", 3_000_000), ("1 GB", 30_000_000)):
+    for label, keys in (("10 MB", 300_000), ("100 MB", 3_000_000), ("1 GB", 30_000_000),
+                        ("4 GB", 120_000_000)):
         if bench.quick and keys > 3_000_000:
             continue
         state_times(bench, run, column, interval, label, keys)
@@ -452,6 +490,7 @@ BENCHMARKS = {
     "rocksdb": rocksdb,
     "cold-start": cold_start,
     "memory": memory,
+    "keyed": keyed,
     "checkpoints": checkpoint_times,
     "kafka": kafka,
 }

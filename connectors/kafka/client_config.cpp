@@ -79,6 +79,15 @@ std::optional<std::int64_t> Properties::get_integer(const std::string& name) con
   return value;
 }
 
+void limit_producer_queue(Properties& properties, std::int64_t bytes) {
+  constexpr std::int64_t kMessageBytesDefault = 1'000'000;
+  if (!properties.contains("queue.buffering.max.kbytes")) {
+    const std::int64_t least =
+        2 * properties.get_integer("message.max.bytes").value_or(kMessageBytesDefault);
+    properties.set("queue.buffering.max.kbytes", std::to_string(std::max(bytes, least) / 1024));
+  }
+}
+
 std::string Properties::masked(std::string text) const {
   for (const auto& [name, value] : values_) {
     if (!holds_credential(name) || value.empty()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,6 +31,10 @@ class Properties {
  private:
   std::map<std::string, Secret> values_;
 };
+
+/// A producer's queue takes `bytes` at most, and two of the largest messages at least, unless the
+/// properties say otherwise.
+void limit_producer_queue(Properties& properties, std::int64_t bytes);
 
 struct HostPort {
   std::string host;

@@ -6,7 +6,11 @@ namespace weir::kafka {
 Result<std::unique_ptr<SinkWriter>> PlainWriter::create(const SinkOptions& options,
                                                         SinkWriterContext context) {
   auto waker = std::make_shared<Waker>(context.wake);
-  WEIR_ASSIGN(auto handle, ProducerHandle::create(options.properties, "", waker));
+  Properties properties = options.properties;
+  if (context.queue_bytes > 0) {
+    limit_producer_queue(properties, context.queue_bytes / 2);
+  }
+  WEIR_ASSIGN(auto handle, ProducerHandle::create(std::move(properties), "", waker));
   return std::unique_ptr<SinkWriter>(
       new PlainWriter(options, std::move(context), std::move(waker), std::move(handle)));
 }

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kTopicsMax = 1'000;
 constexpr int kFlushBurstMs = 5;
+/// librdkafka's own default, 1 GiB, is more than many a process has.
+constexpr std::int64_t kQueueBytesMax = 32 << 20;
 
 /// The clock librdkafka stamps its statistics with.
 std::int64_t client_clock_us() {
@@ -33,9 +35,10 @@ bool is_purge(rd_kafka_resp_err_t code) {
 
 }  // namespace
 
-Result<std::shared_ptr<ProducerHandle>> ProducerHandle::create(const Properties& properties,
+Result<std::shared_ptr<ProducerHandle>> ProducerHandle::create(Properties properties,
                                                                const std::string& transactional_id,
                                                                std::shared_ptr<Waker> waker) {
+  limit_producer_queue(properties, kQueueBytesMax);
   WEIR_ASSIGN(RdPtr<rd_kafka_conf_t> conf,
               make_rd_conf(properties, {"transactional.id", "enable.idempotence",
                                         "statistics.interval.ms", "enable.gapless.guarantee"}));

@@ -32,7 +32,7 @@ struct EpochCounter {
 class ProducerHandle {
  public:
   /// `transactional_id` empty = an ordinary idempotent producer. Does not block.
-  static Result<std::shared_ptr<ProducerHandle>> create(const Properties& properties,
+  static Result<std::shared_ptr<ProducerHandle>> create(Properties properties,
                                                         const std::string& transactional_id,
                                                         std::shared_ptr<Waker> waker);
   ~ProducerHandle();

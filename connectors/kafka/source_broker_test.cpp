@@ -196,6 +196,37 @@ TEST_F(KafkaSourceOnBroker, ATopicThatAppearsLaterIsReadFromItsBeginning) {
   EXPECT_EQ(host.output.all(), Strings{"from the start"});
 }
 
+TEST_F(KafkaSourceOnBroker, AClientOpenedAnewForMorePartitionsGoesOnWithTheNextRecord) {
+  const std::string topic = TestBroker::get().make_topic("grows", 3);
+  const auto fill_lines = [](const std::string& to, int count) {
+    Strings lines;
+    for (int i = 0; i < count; ++i) {
+      lines.push_back(to + " " + std::to_string(i) + std::string(500, '.'));
+    }
+    fill(to, lines);
+    return lines;
+  };
+  Strings expected = fill_lines(topic, 4'000);
+  KafkaSourceBuilder<Line> builder = line_source(topic);
+  builder.set_topics({}).set_topic_pattern(topic + ".*");
+  SourceHost host(builder.build());
+  host.queue_bytes = 1 << 20;  // less than three partitions fill, and still less for eleven
+  ASSERT_TRUE(host.start().ok());
+  ASSERT_TRUE(host.read(1'000).ok());
+  ASSERT_LT(host.output.all().size(), 4'000U);  // the rest is on its way or in the queues
+
+  TestBroker::get().create_topic(topic + "-more", 8);
+  const Strings more = fill_lines(topic + "-more", 800);
+  expected.insert(expected.end(), more.begin(), more.end());
+  ASSERT_TRUE(host.enumerator().poll().ok());
+  ASSERT_TRUE(host.assign_error.ok());
+  ASSERT_TRUE(host.read(expected.size()).ok());
+  Strings got = host.output.all();
+  std::sort(got.begin(), got.end());
+  std::sort(expected.begin(), expected.end());
+  EXPECT_TRUE(got == expected) << got.size() << " of " << expected.size();
+}
+
 TEST_F(KafkaSourceOnBroker, BadRecordsFailOrAreSkippedOrBecomeDeadLetters) {
   const std::string topic = TestBroker::get().make_topic("bad");
   fill(topic, {"good", "bad one", "fine"});

@@ -66,6 +66,7 @@ class SourceHost final : public EnumeratorContext {
   CollectedOutput output;
   TestMetrics metrics_;
   Status assign_error;
+  std::int64_t queue_bytes = 0;  ///< of each reader; set before start()
 
  private:
   Status make_readers();

@@ -15,6 +15,7 @@ Status SourceHost::make_readers() {
     context.subtask.subtask = subtask;
     context.subtask.parallelism = parallelism_;
     context.metrics = &metrics_;
+    context.queue_bytes = queue_bytes;
     context.wake = [] {};
     context.request_split = [] {};
     WEIR_ASSIGN(auto reader, source_->create_reader(std::move(context)));

@@ -77,7 +77,16 @@ KafkaSourceReader::KafkaSourceReader(const SourceOptions& options, SourceReaderC
 
 KafkaSourceReader::~KafkaSourceReader() { close(); }
 
-Result<RdPtr<rd_kafka_conf_t>> KafkaSourceReader::make_conf() {
+std::int64_t KafkaSourceReader::queue_kbytes(std::size_t partitions) const {
+  // Counts per partition here; the client's default of 64 MB is meant for all of them.
+  constexpr std::int64_t kMax = 4'096;
+  constexpr std::int64_t kMin = 64;
+  const auto count = static_cast<std::int64_t>(std::max<std::size_t>(1, partitions));
+  return context_.queue_bytes == 0 ? kMax
+                                   : std::clamp(context_.queue_bytes / 1'024 / count, kMin, kMax);
+}
+
+Result<RdPtr<rd_kafka_conf_t>> KafkaSourceReader::make_conf(std::int64_t queue_kbytes) {
   WEIR_ASSIGN(
       RdPtr<rd_kafka_conf_t> conf,
       make_rd_conf(options_.properties, {"group.id", "enable.auto.commit", "auto.offset.reset",
@@ -88,8 +97,10 @@ Result<RdPtr<rd_kafka_conf_t>> KafkaSourceReader::make_conf() {
     }
   };
   set_default("isolation.level", "read_committed");
-  // Counts per partition here; the client's default of 64 MB is meant for all of them.
-  set_default("queued.max.messages.kbytes", "4096");
+  set_default("queued.max.messages.kbytes", std::to_string(queue_kbytes));
+  // What one answer of a broker may add to a queue; a larger message comes alone.
+  set_default("fetch.message.max.bytes",
+              std::to_string(std::min<std::int64_t>(1'024, queue_kbytes) * 1'024));
   set_default("check.crcs", "true");
   set_rd(conf.get(), "enable.auto.commit", "false");
   // An offset that is gone is data that is gone: an error, never a silent jump.
@@ -101,8 +112,12 @@ Result<RdPtr<rd_kafka_conf_t>> KafkaSourceReader::make_conf() {
   return conf;
 }
 
-Status KafkaSourceReader::start() {
-  WEIR_ASSIGN(RdPtr<rd_kafka_conf_t> conf, make_conf());
+Status KafkaSourceReader::start() { return open_client(1); }
+
+Status KafkaSourceReader::open_client(std::size_t partitions) {
+  close_client();
+  queue_kbytes_ = queue_kbytes(partitions);
+  WEIR_ASSIGN(RdPtr<rd_kafka_conf_t> conf, make_conf(queue_kbytes_));
   rd_kafka_conf_set_opaque(conf.get(), this);
   rd_kafka_conf_set_error_cb(conf.get(), on_error);
   rd_kafka_conf_set_offset_commit_cb(conf.get(), on_commit);
@@ -113,6 +128,9 @@ Status KafkaSourceReader::start() {
                  "kafka: consumer: " + options_.properties.masked(text)};
   }
   static_cast<void>(conf.release());
+  for (Partition& partition : partitions_) {
+    WEIR_TRY(open_partition(partition));
+  }
   return {};
 }
 
@@ -148,20 +166,29 @@ void KafkaSourceReader::on_queue(rd_kafka_t* /*client*/, void* self) {
 }
 
 Status KafkaSourceReader::add_splits(std::vector<SourceSplit> splits) {
+  WEIR_CHECK_MESSAGE(client_ != nullptr, "add_splits() before start()");
+  const std::size_t before = partitions_.size();
   for (const SourceSplit& split : splits) {
     WEIR_ASSIGN(PartitionSplit decoded, from_source_split(split));
-    WEIR_TRY(open_partition(std::move(decoded)));
+    Partition& partition = partitions_.emplace_back();
+    partition.id = split_id(decoded);
+    partition.split = std::move(decoded);
+  }
+  if (queue_kbytes(partitions_.size()) < queue_kbytes_) {
+    // The size of the queues is the client's for good. Room for as many again, so that a topic that
+    // grows partition by partition does not bring a new client each time.
+    return open_client(before == 0 ? partitions_.size() : 2 * partitions_.size());
+  }
+  for (std::size_t i = before; i < partitions_.size(); ++i) {
+    WEIR_TRY(open_partition(partitions_[i]));
   }
   return {};
 }
 
-Status KafkaSourceReader::open_partition(PartitionSplit split) {
-  WEIR_CHECK_MESSAGE(client_ != nullptr, "add_splits() before start()");
-  Partition& partition = partitions_.emplace_back();
-  partition.id = split_id(split);
-  partition.split = std::move(split);
-  if (partition.split.stop_offset != kNoStopOffset &&
-      partition.split.position >= partition.split.stop_offset) {
+Status KafkaSourceReader::open_partition(Partition& partition) {
+  const bool is_at_end = partition.split.stop_offset != kNoStopOffset &&
+                         partition.split.position >= partition.split.stop_offset;
+  if (partition.is_finished || is_at_end) {
     partition.is_finished = true;
     waker_->wake();
     return {};
@@ -353,6 +380,11 @@ void KafkaSourceReader::notify_checkpoint_complete(CheckpointId checkpoint) {
 
 void KafkaSourceReader::close() {
   waker_->disarm();
+  close_client();
+  partitions_.clear();
+}
+
+void KafkaSourceReader::close_client() {
   if (client_ == nullptr) {
     return;
   }
@@ -361,8 +393,9 @@ void KafkaSourceReader::close() {
       rd_kafka_queue_cb_event_enable(partition.queue.get(), nullptr, nullptr);
       rd_kafka_consume_stop(partition.topic.get(), partition.split.partition);
     }
+    partition.queue.reset();
+    partition.topic.reset();
   }
-  partitions_.clear();
   client_.reset();
 }
 

@@ -48,8 +48,13 @@ class KafkaSourceReader final : public SourceReader {
                         rd_kafka_topic_partition_list_t* offsets, void* self);
   static void on_queue(rd_kafka_t* client, void* self);
 
-  Result<RdPtr<rd_kafka_conf_t>> make_conf();
-  Status open_partition(PartitionSplit split);
+  /// A client whose queues for so many partitions keep to the memory of this reader; reopens the
+  /// partitions that were open.
+  Status open_client(std::size_t partitions);
+  void close_client();
+  std::int64_t queue_kbytes(std::size_t partitions) const;
+  Result<RdPtr<rd_kafka_conf_t>> make_conf(std::int64_t queue_kbytes);
+  Status open_partition(Partition& partition);
   /// Reads what is there of one partition; true when something was emitted.
   Result<bool> read_partition(Partition& partition, SourceOutput& output);
   Status take_event(Partition& partition, const rd_kafka_message_t& message);
@@ -60,6 +65,7 @@ class KafkaSourceReader final : public SourceReader {
   const SourceReaderContext context_;
   const std::shared_ptr<Waker> waker_;
   RdPtr<rd_kafka_t> client_;
+  std::int64_t queue_kbytes_ = 0;     ///< of the client, per partition
   std::deque<Partition> partitions_;  // destroyed before the client
   std::size_t next_partition_ = 0;
   bool has_all_splits_ = false;

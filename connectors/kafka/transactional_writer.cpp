@@ -10,7 +10,8 @@ namespace weir::kafka {
 namespace {
 
 /// An epoch's replay log is cut into chunks of about this size, each stored as one file.
-constexpr std::size_t kReplayChunkBytes = 16 << 20;
+constexpr std::int64_t kReplayChunkBytesMax = 16 << 20;
+constexpr std::int64_t kReplayChunkBytesMin = 256 << 10;
 /// Chunks that may be on their way to storage before the writer exerts back-pressure.
 constexpr int kReplayChunksInFlightMax = 4;
 constexpr int kCloseWaitMs = 800;
@@ -20,10 +21,24 @@ TransactionPool::Options pool_options(const SinkOptions& options,
   TransactionPool::Options pool;
   pool.properties = options.properties;
   pool.properties.set("transaction.timeout.ms", std::to_string(transaction_timeout_ms(options)));
+  if (context.queue_bytes > 0) {
+    // Half of the memory; an epoch that is being flushed has a producer beside the next one's.
+    limit_producer_queue(pool.properties, context.queue_bytes / 4);
+  }
   pool.prefix = prefix_of(options, context.sink);
   pool.subtask = context.subtask.subtask;
   pool.slot_count = std::max(1, context.sink.max_concurrent_checkpoints) + 2;
   return pool;
+}
+
+/// The other half of the memory is for the chunks on their way and the one that is being filled.
+std::size_t replay_chunk_bytes(const SinkWriterContext& context) {
+  if (context.queue_bytes == 0) {
+    return kReplayChunkBytesMax;
+  }
+  return static_cast<std::size_t>(
+      std::clamp(context.queue_bytes / 2 / (kReplayChunksInFlightMax + 1), kReplayChunkBytesMin,
+                 kReplayChunkBytesMax));
 }
 
 std::int64_t size_of(const Record& record) {
@@ -38,6 +53,7 @@ TransactionalWriter::TransactionalWriter(const SinkOptions& options, SinkWriterC
     : options_(options),
       context_(std::move(context)),
       claim_(std::move(claim)),
+      replay_chunk_bytes_(replay_chunk_bytes(context_)),
       waker_(std::make_shared<Waker>(context_.wake)),
       pool_(std::make_shared<TransactionPool>(pool_options(options, context_),
                                               context_.run_blocking, waker_)) {
@@ -129,7 +145,7 @@ Status TransactionalWriter::produce_retained() {
     num_records_send_->add(count);
     num_bytes_send_->add(bytes);
   }
-  if (active_.replay_log.pending_bytes() >= kReplayChunkBytes) {
+  if (active_.replay_log.pending_bytes() >= replay_chunk_bytes_) {
     active_.spool->add(active_.replay_log.take_chunk());
   }
   return {};

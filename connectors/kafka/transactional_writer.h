@@ -32,6 +32,7 @@ class TransactionalWriter final : public SinkWriter {
   const SinkOptions options_;
   const SinkWriterContext context_;
   const std::shared_ptr<PrefixClaim> claim_;
+  const std::size_t replay_chunk_bytes_;
   const std::shared_ptr<Waker> waker_;
   const std::shared_ptr<TransactionPool> pool_;
 

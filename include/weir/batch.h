@@ -89,6 +89,9 @@ class Batch {
   BatchPtr clone() const;
   void clear();
 
+  /// What the batch takes, with what its records own; an estimate.
+  std::size_t memory_bytes() const;
+
   /// The greatest event time. REQUIRES: !empty().
   TimestampMs max_timestamp() const;
 

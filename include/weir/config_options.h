@@ -104,6 +104,8 @@ template <std::int64_t kMin, std::int64_t kMax = kNoLimit>
 Status size_in(const SizeBytes& value) {
   return check_range(value.value, kMin, kMax, " bytes");
 }
+/// 0 to 1.
+Status fraction(const double& value);
 template <std::int64_t kMin, std::int64_t kMax = kNoLimit, class T>
 Status number_in(const T& value) {
   return check_range(static_cast<std::int64_t>(value), kMin, kMax, "");

@@ -12,21 +12,22 @@ namespace weir {
 
 /// What kind of failure it is. A new code exists only where a caller reacts differently to it.
 enum class ErrorCode {
-  kInvalidArgument,   ///< the caller or the configuration is wrong; trying again cannot help
-  kNotFound,          ///< the named thing does not exist
-  kAlreadyExists,     ///< create-if-absent found something there
-  kUnavailable,       ///< transient: the same call may succeed later
-  kTimeout,           ///< gave up waiting; the effect may still take place
-  kNoSpace,           ///< disk or quota exhausted
-  kIo,                ///< any other failure of a disk or a connection
-  kCorruption,        ///< stored bytes are not what was written
-  kAuthentication,    ///< the other side refused who we are or what we may do
-  kFenced,            ///< a newer attempt has taken over
-  kLost,              ///< proved: the target rolled back what was prepared
-  kUnknownOutcome,    ///< a commit may or may not have happened
-  kUser,              ///< user code threw, or user data cannot be processed
-  kCancelled,         ///< stopped on request
-  kInternal,          ///< none of the above
+  kInvalidArgument,  ///< the caller or the configuration is wrong; trying again cannot help
+  kNotFound,         ///< the named thing does not exist
+  kAlreadyExists,    ///< create-if-absent found something there
+  kUnavailable,      ///< transient: the same call may succeed later
+  kTimeout,          ///< gave up waiting; the effect may still take place
+  kNoSpace,          ///< disk or quota exhausted
+  kOutOfMemory,      ///< the memory that the process may take is used up
+  kIo,               ///< any other failure of a disk or a connection
+  kCorruption,       ///< stored bytes are not what was written
+  kAuthentication,   ///< the other side refused who we are or what we may do
+  kFenced,           ///< a newer attempt has taken over
+  kLost,             ///< proved: the target rolled back what was prepared
+  kUnknownOutcome,   ///< a commit may or may not have happened
+  kUser,             ///< user code threw, or user data cannot be processed
+  kCancelled,        ///< stopped on request
+  kInternal,         ///< none of the above
 };
 
 /// Short lower-case name of a code, for logs and metrics.
@@ -98,12 +99,12 @@ class [[nodiscard]] Result {
 #define WEIR_CONCAT(a, b) WEIR_CONCAT_INNER(a, b)
 
 /// Evaluates a Status or Result; on failure returns its Error from the enclosing function.
-#define WEIR_TRY(expression)                      \
-  do {                                            \
-    auto weir_status = (expression);              \
-    if (!weir_status.ok()) {                      \
-      return ::weir::Error(weir_status.error());  \
-    }                                             \
+#define WEIR_TRY(expression)                     \
+  do {                                           \
+    auto weir_status = (expression);             \
+    if (!weir_status.ok()) {                     \
+      return ::weir::Error(weir_status.error()); \
+    }                                            \
   } while (false)
 
 /// `WEIR_ASSIGN(auto x, f())`: x = value of f(), or returns f()'s Error from this function.

@@ -51,7 +51,6 @@ struct ConfigEnum<RocksDbTimerService> {
 
 namespace detail {
 
-Status fraction(const double& value);
 Status rocksdb_compression_per_level(const std::string& value);
 std::optional<RocksDbCompression> find_rocksdb_compression(std::string_view name);
 

@@ -94,6 +94,8 @@ struct SinkWriterContext {
   SinkContext sink;
   MetricGroup* metrics = nullptr;
   BlockingExecutor run_blocking;
+  /// What this writer's own queues may take, bytes; 0 = nobody counts.
+  std::int64_t queue_bytes = 0;
   /// Wakes the task so that it calls poll() soon. Any thread may call it.
   std::function<void()> wake;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -38,6 +39,8 @@ struct SourceReaderContext {
   MetricGroup* metrics = nullptr;
   /// Wakes the task so that it polls soon. Any thread may call it.
   std::function<void()> wake;
+  /// What this reader's own queues may take, bytes; 0 = nobody counts.
+  std::int64_t queue_bytes = 0;
   /// Asks the enumerator for another split.
   std::function<void()> request_split;
 };
@@ -69,6 +72,7 @@ class EnumeratorContext {
  public:
   virtual ~EnumeratorContext() = default;
   virtual int parallelism() const = 0;
+  /// A reader gets all that one call of the enumerator assigned to it at once, when that call ends.
   virtual void assign(int subtask, std::vector<SourceSplit> splits) = 0;
   virtual void signal_no_more_splits(int subtask) = 0;
   /// Flink's setIsProcessingBacklog: the source works off old records, and latency matters little

@@ -14,6 +14,7 @@
 
 #include "weir/codec.h"
 #include "weir/content_hash.h"
+#include "weir/heap_bytes.h"
 #include "weir/migration.h"
 #include "weir/record_flaw.h"
 #include "weir/type_parts.h"
@@ -50,6 +51,9 @@ struct TypeOps {
   TypeEvolution (*evolution)() = nullptr;  ///< null if T is not Encodable
   /// content_hash() of `count` values that lie one after the other; null if T is not Encodable.
   void (*content_hashes)(const void* values, std::size_t count, std::uint32_t* hashes) = nullptr;
+  /// Sum of heap_bytes() over `count` values that lie one after the other; null if T is trivially
+  /// copyable, and so owns nothing.
+  std::size_t (*heap_bytes)(const void* values, std::size_t count) = nullptr;
 };
 
 namespace detail {
@@ -149,6 +153,15 @@ TypeOps make_type_ops() {
     };
   } else if constexpr (kEncodesRaw<T>) {
     ops.equals = [](const void* a, const void* b) { return std::memcmp(a, b, sizeof(T)) == 0; };
+  }
+  if constexpr (!std::is_trivially_copyable_v<T>) {
+    ops.heap_bytes = [](const void* values, std::size_t count) {
+      std::size_t total = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        total += weir::heap_bytes(static_cast<const T*>(values)[i]);
+      }
+      return total;
+    };
   }
   if constexpr (Encodable<T> && std::is_default_constructible_v<T>) {
     ops.encodes_raw = kEncodesRaw<T>;

@@ -7,6 +7,7 @@
 
 #include "weir/config_options.h"
 #include "weir/configuration.h"
+#include "weir/memory_options.h"
 #include "weir/rocksdb_options.h"
 
 namespace weir {
@@ -88,8 +89,9 @@ const std::vector<OptionInfo>& all_options() {
       kRocksDbMemory, kRocksDbWriteBufferRatio, kRocksDbHighPriorityRatio, kRocksDbBlockSize,
       kRocksDbWriteBufferSize, kRocksDbWriteBufferCount, kRocksDbThreads, kRocksDbCompactionStyle,
       kRocksDbBloomFilter, kRocksDbBloomBits, kRocksDbOpenFiles, kRocksDbLogLevel,
-      kRocksDbCompression, kRocksDbTimers, kRestAsyncStoreDuration, kWorkers, kIoThreads, kJobId,
-      kControlSocket, kLaterResults>();
+      kRocksDbCompression, kRocksDbTimers, kProcessMemory, kNetworkMemoryFraction,
+      kNetworkMemoryMin, kNetworkMemoryMax, kConnectorMemoryFraction, kRestAsyncStoreDuration,
+      kWorkers, kIoThreads, kJobId, kControlSocket, kLaterResults>();
   return list;
 }
 

@@ -103,7 +103,7 @@ TEST(ConfigurationRegistry, KeysAreUniqueAndDefaultsPassTheirOwnChecks) {
 
 TEST(ConfigurationRegistry, EveryOptionOfTheHeadersIsRegistered) {
   std::size_t declared = 0;
-  for (const char* const name : {"config_options.h", "rocksdb_options.h"}) {
+  for (const char* const name : {"config_options.h", "memory_options.h", "rocksdb_options.h"}) {
     std::ifstream header(std::string(WEIR_SOURCE_DIR "/include/weir/") + name);
     std::stringstream text;
     text << header.rdbuf();

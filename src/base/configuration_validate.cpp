@@ -8,6 +8,7 @@
 #include "base/configuration_registry.h"
 #include "weir/config_options.h"
 #include "weir/configuration.h"
+#include "weir/memory_options.h"
 #include "weir/rocksdb_options.h"
 
 namespace weir {
@@ -49,6 +50,7 @@ class Validator {
       check_restart_strategy();
       check_recovery();
       check_rocksdb();
+      check_memory();
       check_rest();
     }
     check_availability();
@@ -252,6 +254,14 @@ class Validator {
       if (key.starts_with(options::kRocksDbPrefix)) {
         no_effect(key, "set " + std::string(options::kStateBackend.key) + " to rocksdb");
       }
+    }
+  }
+
+  void check_memory() {
+    if (configuration_.get(options::kNetworkMemoryMin).value >
+        configuration_.get(options::kNetworkMemoryMax).value) {
+      problems_.push_back(show(options::kNetworkMemoryMin) + " contradicts " +
+                          show(options::kNetworkMemoryMax));
     }
   }
 

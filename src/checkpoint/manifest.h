@@ -32,10 +32,14 @@ struct FileReference {
   friend bool operator==(const FileReference&, const FileReference&) = default;
 };
 
+/// The kinds of files with keyed state: docs/formats/state-file.md, and docs/formats/rocksdb.md.
+inline constexpr std::string_view kStateFileKind = "heap";
+inline constexpr std::string_view kRocksDbKind = "rocksdb";
+
 /// A state file of one subtask, as the state backend describes it.
 struct StateHandle {
   FileReference file;
-  std::string kind;          ///< the backend's own word: "heap-base", "heap-delta", "rocksdb-sst"
+  std::string kind;
   KeyGroupRange key_groups;  ///< empty for state that is not keyed
   std::string meta;          ///< the backend's own bytes
 

@@ -117,7 +117,7 @@ Error not_a_snapshot(FileSystem& files, const std::string& path) {
 }  // namespace
 
 bool is_state_file(const StateHandle& handle) {
-  return handle.kind == "heap" || handle.kind == "canonical";
+  return handle.kind == kStateFileKind || handle.kind == "canonical";
 }
 
 Result<bool> is_job_directory(FileSystem& files, const std::string& directory) {

@@ -26,8 +26,8 @@ BatchPtr Batch::make(const TypeOps& type, std::size_t capacity) {
   const std::size_t records = round_up(capacity * type.size);
   const std::size_t timestamps = round_up(capacity * sizeof(TimestampMs));
   const std::size_t hashes = round_up(capacity * sizeof(std::uint32_t));
-  auto* memory = static_cast<std::byte*>(::operator new(
-      header + records + timestamps + hashes, std::align_val_t{kColumnAlignment}));
+  auto* memory = static_cast<std::byte*>(
+      ::operator new(header + records + timestamps + hashes, std::align_val_t{kColumnAlignment}));
   BatchPtr batch(::new (static_cast<void*>(memory)) Batch(type, capacity));
   batch->records_ = memory + header;
   batch->timestamps_ = reinterpret_cast<TimestampMs*>(memory + header + records);
@@ -49,6 +49,13 @@ void Batch::clear() {
   }
   size_ = 0;
   is_keyed_ = false;
+}
+
+std::size_t Batch::memory_bytes() const {
+  const std::size_t columns =
+      capacity_ * (type_->size + sizeof(TimestampMs) + sizeof(std::uint32_t));
+  return sizeof(Batch) + columns +
+         (type_->heap_bytes == nullptr ? 0 : type_->heap_bytes(records_, size_));
 }
 
 void Batch::append_copy(const Batch& from, std::size_t i) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "runtime/element.h"
+#include "runtime/memory_budget.h"
 #include "runtime/wake_signal.h"
 
 namespace weir::runtime {
@@ -21,6 +22,9 @@ namespace weir::runtime {
 ///
 /// The consumer says how many records may be under way (set_rows_max), so that a slow one does not
 /// have seconds of work queued: what a barrier overtakes, and what it waits for, stays small.
+///
+/// What is under way is taken from the memory for records between tasks. When that is exhausted a
+/// channel holds one batch, so that every consumer has something to do and the memory comes back.
 ///
 /// A barrier that may overtake is pushed like any other element and announced besides, so that the
 /// consumer can act on it while it is still queued, and can look at everything ahead of it.
@@ -35,6 +39,20 @@ class Channel {
     consumer_signal_ = consumer;
   }
 
+  /// Before the tasks run: where memory is taken from. Null: it is not counted.
+  void set_memory(MemoryPool* memory) { memory_ = memory; }
+  ~Channel() {
+    for (std::size_t at = head_.load(); at != tail_.load(); ++at) {
+      give_back(ring_[at % kCapacity]);
+    }
+    for (Element& element : overflow_) {
+      give_back(element);
+    }
+  }
+  Channel() = default;
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
   /// Producer only. False and `element` untouched when the ring is full. REQUIRES: no overflow.
   bool try_push(Element& element) {
     const std::size_t tail = tail_.load(std::memory_order_relaxed);
@@ -47,7 +65,8 @@ class Channel {
     if (element.kind == Element::Kind::kBatch) {
       // One batch may always be under way, however large it is.
       const std::uint64_t under_way = rows_in_ - rows_out_.load(std::memory_order_relaxed);
-      if (under_way > 0 && under_way + element.batch->size() > rows_max()) {
+      if (under_way > 0 && (under_way + element.batch->size() > rows_max() ||
+                            (memory_ != nullptr && memory_->is_exhausted()))) {
         return false;
       }
       rows_in_ += element.batch->size();
@@ -60,6 +79,7 @@ class Channel {
 
   /// Producer only. False when the element went to the overflow.
   bool push(Element element) {
+    charge(element);
     if (overflow_size_ == 0 && try_push(element)) {
       return true;
     }
@@ -102,6 +122,7 @@ class Channel {
       }
     }
     element = std::move(ring_[head % kCapacity]);
+    give_back(element);
     if (element.kind == Element::Kind::kBatch) {
       rows_out_.store(rows_out_.load(std::memory_order_relaxed) + element.batch->size(),
                       std::memory_order_relaxed);
@@ -157,6 +178,19 @@ class Channel {
   }
 
  private:
+  // In the overflow, too: what is there is in memory already.
+  void charge(Element& element) {
+    if (memory_ != nullptr && element.kind == Element::Kind::kBatch) {
+      element.charged_bytes = static_cast<std::int64_t>(element.batch->memory_bytes());
+      memory_->take(element.charged_bytes);
+    }
+  }
+  void give_back(Element& element) {
+    if (element.charged_bytes != 0) {
+      memory_->give_back(std::exchange(element.charged_bytes, 0));
+    }
+  }
+
   // Each side's own counters share a line; the sides do not.
   alignas(64) std::atomic<std::size_t> head_{0};
   std::size_t cached_tail_ = 0;
@@ -169,6 +203,7 @@ class Channel {
   alignas(64) std::array<Element, kCapacity> ring_;
   WakeSignal* producer_signal_ = nullptr;
   WakeSignal* consumer_signal_ = nullptr;
+  MemoryPool* memory_ = nullptr;
 
   std::atomic<bool> has_announcement_{false};
   mutable std::mutex mutex_;

@@ -57,7 +57,7 @@ void ChannelLog::add(std::size_t channel, const Element& element) {
     out.raw(element.watermark);
   }
   ++to.stored.snapshot.element_count;
-  size_bytes_ += to.bytes.size() - before;
+  count(to.bytes.size() - before);
 }
 
 void ChannelLog::add(std::size_t channel, const Batch& batch) {
@@ -68,7 +68,12 @@ void ChannelLog::add(std::size_t channel, const Batch& batch) {
   encode_batch(batch, out);
   ++to.stored.snapshot.element_count;
   to.stored.snapshot.record_count += batch.size();
-  size_bytes_ += to.bytes.size() - before;
+  count(to.bytes.size() - before);
+}
+
+void ChannelLog::count(std::size_t bytes) {
+  size_bytes_ += bytes;
+  memory_.grow(static_cast<std::int64_t>(bytes));
 }
 
 Result<ChannelLog::Stored> ChannelLog::store(FileSystem& files, const std::string& path) const {

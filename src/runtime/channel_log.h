@@ -8,6 +8,7 @@
 #include "checkpoint/manifest.h"
 #include "io/file_system.h"
 #include "runtime/element.h"
+#include "runtime/memory_budget.h"
 
 namespace weir::runtime {
 
@@ -15,6 +16,9 @@ namespace weir::runtime {
 /// order, with the watermarks between them. docs/formats/channel-log.md describes the stored form.
 class ChannelLog {
  public:
+  /// `memory`: what it is taken from; null: it is not counted.
+  explicit ChannelLog(MemoryPool* memory = nullptr) : memory_(memory) {}
+
   /// `watermark` and `is_idle`: of the channel, ahead of everything that is added. Returns the
   /// number to add elements under.
   std::size_t open_channel(int edge, int sender, TimestampMs watermark, bool is_idle);
@@ -40,8 +44,12 @@ class ChannelLog {
     StoredChannel stored;
     std::string bytes;
   };
+
+  void count(std::size_t bytes);
+
   std::vector<LoggedChannel> channels_;
   std::uint64_t size_bytes_ = 0;
+  MemoryLease memory_;
 };
 
 /// Reads the elements of one channel back. kCorruption names the file. Blocks.

@@ -27,6 +27,37 @@ TEST(Channel, KeepsTheOrderAndIsFullAtItsCapacity) {
   EXPECT_FALSE(channels[0].try_pop(first));
 }
 
+TEST(Channel, HoldsOneBatchWhenThereIsNoMemory) {
+  Channels channels(2);
+  MemoryPool memory(1);
+  channels[0].set_memory(&memory);
+  channels[1].set_memory(&memory);
+  EXPECT_TRUE(channels[0].push(Element::of(rows(0, 10))));
+  EXPECT_TRUE(channels[1].push(Element::of(rows(10, 10)))) << "so that each consumer goes on";
+  EXPECT_FALSE(channels[0].push(Element::of(rows(20, 10))));
+  EXPECT_EQ(channels[0].drain_overflow(), 0U);
+  EXPECT_EQ(memory.used(), 3 * static_cast<std::int64_t>(rows(0, 10)->memory_bytes()));
+  Element element;
+  ASSERT_TRUE(channels[0].try_pop(element));
+  EXPECT_EQ(channels[0].drain_overflow(), 1U);
+  ASSERT_TRUE(channels[0].try_pop(element));
+  EXPECT_EQ(numbers_of(*element.batch).front(), 20);
+  ASSERT_TRUE(channels[1].try_pop(element));
+  EXPECT_EQ(memory.used(), 0);
+}
+
+TEST(Channel, GivesItsMemoryBackWhenItGoes) {
+  MemoryPool memory(1);
+  {
+    Channels channels(1);
+    channels[0].set_memory(&memory);
+    channels.push(0, Element::of(rows(0, 10)));
+    EXPECT_FALSE(channels[0].push(Element::of(rows(10, 10))));
+    EXPECT_GT(memory.used(), 0);
+  }
+  EXPECT_EQ(memory.used(), 0);
+}
+
 TEST(Channel, CarriesEveryBatchOnceFromOneThreadToAnother) {
   Channels channels(1);
   constexpr std::int64_t kBatches = 20'000;

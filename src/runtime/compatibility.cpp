@@ -124,7 +124,8 @@ class Comparison {
           WEIR_ASSIGN(const state::StateFileIndex index,
                       state::read_state_file_index(files_, path));
           add(index.states);
-        } else if (handle.kind == kRocksDbKind && handle.meta == state::kRocksIndexMeta) {
+        } else if (handle.kind == checkpoint::kRocksDbKind &&
+                   handle.meta == state::kRocksIndexMeta) {
           WEIR_ASSIGN(const state::RocksIndex index,
                       state::read_rocks_index(
                           files_, {path, {handle.file.length_bytes, handle.file.crc32c}}));

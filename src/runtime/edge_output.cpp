@@ -2,11 +2,26 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "record/batch_split.h"
 
 namespace weir::runtime {
 namespace {
+
+/// A batch travels when its records own this much, however few they are.
+constexpr std::size_t kOwnedBytesMax = 1 << 20;
+
+std::size_t owned_bytes(const Batch& batch) {
+  const TypeOps& type = batch.type();
+  return type.heap_bytes == nullptr ? 0 : type.heap_bytes(batch.data(), batch.size());
+}
+
+/// How many rows keep to kOwnedBytesMax when `rows` of them own so much.
+std::size_t rows_within_limit(std::size_t rows, std::size_t owned) {
+  return owned <= kOwnedBytesMax ? std::numeric_limits<std::size_t>::max()
+                                 : std::max<std::size_t>(1, rows * kOwnedBytesMax / owned);
+}
 
 /// Moves row `i` of a batch of trivially copyable records of kSize bytes (0 = any) to another one.
 template <std::size_t kSize>
@@ -37,7 +52,7 @@ EdgeOutput::EdgeOutput(Options options, std::vector<Target> targets)
   WEIR_CHECK(!targets.empty());
   lanes_.reserve(targets.size());
   for (const Target& target : targets) {
-    lanes_.push_back({target.channel, nullptr});
+    lanes_.push_back({target.channel, nullptr, 0});
   }
   next_lane_ = static_cast<std::size_t>(options_.subtask) % lanes_.size();
 }
@@ -78,7 +93,9 @@ void EdgeOutput::emit(BatchPtr batch) {
 
 void EdgeOutput::emit_to(Lane& lane, BatchPtr batch) {
   // A receiver that is slow gets less at a time.
-  const std::size_t rows_max = lane.channel->rows_max();
+  const std::size_t owned = owned_bytes(*batch);
+  const std::size_t rows_max =
+      std::min(lane.channel->rows_max(), rows_within_limit(batch->size(), owned));
   if (batch->size() > rows_max) {
     flush_lane(lane);
     for (BatchPtr& piece : split_batch(std::move(batch), rows_max)) {
@@ -89,7 +106,9 @@ void EdgeOutput::emit_to(Lane& lane, BatchPtr batch) {
   if (lane.partial != nullptr) {
     if (lane.partial->size() + batch->size() <= lane.partial->capacity()) {
       append_all(*batch, *lane.partial);
-      if (lane.partial->size() >= std::min(lane.partial->capacity() / 2, rows_max)) {
+      lane.owned_bytes += owned;
+      if (lane.owned_bytes >= kOwnedBytesMax ||
+          lane.partial->size() >= std::min(lane.partial->capacity() / 2, rows_max)) {
         flush_lane(lane);
       }
       return;
@@ -98,6 +117,7 @@ void EdgeOutput::emit_to(Lane& lane, BatchPtr batch) {
   }
   if (batch->size() < std::min(batch->capacity() / 4, rows_max)) {
     lane.partial = std::move(batch);  // too small to travel alone
+    lane.owned_bytes = owned;
     return;
   }
   push(lane, Element::of(std::move(batch)));
@@ -127,6 +147,7 @@ void EdgeOutput::scatter(Batch& batch) {
     }
     Batch& to = *lane.partial;
     if (!type.is_trivially_copyable) {
+      lane.owned_bytes += type.heap_bytes(batch.record_at(i), 1);
       to.append_moved(batch, i);
     } else {
       switch (type.size) {
@@ -147,7 +168,7 @@ void EdgeOutput::scatter(Batch& batch) {
           break;
       }
     }
-    if (to.full()) {
+    if (to.full() || lane.owned_bytes >= kOwnedBytesMax) {
       flush_lane(lane);
     }
   }
@@ -168,6 +189,7 @@ void EdgeOutput::flush_lane(Lane& lane) {
     push(lane, Element::of(std::move(lane.partial)));
   }
   lane.partial.reset();
+  lane.owned_bytes = 0;
 }
 
 void EdgeOutput::flush() {

@@ -48,6 +48,7 @@ class EdgeOutput final : public Output {
   struct Lane {
     Channel* channel;
     BatchPtr partial;
+    std::size_t owned_bytes = 0;  ///< by the records of `partial`
   };
 
   void emit_to(Lane& lane, BatchPtr batch);

@@ -379,5 +379,46 @@ TEST(EdgeSums, DoNotDependOnHowRecordsAreCutIntoBatches) {
   }
 }
 
+TEST(EdgeOutput, RecordsThatOwnMuchTravelInSmallBatches) {
+  constexpr std::size_t kRecords = 100;
+  constexpr std::size_t kRecordBytes = 300'000;
+  const auto texts = [] {
+    BatchPtr batch = Batch::make(type_ops<Text>(), kRecords);
+    for (std::size_t i = 0; i < kRecords; ++i) {
+      batch->push_back(Text{std::string(kRecordBytes, 'x'), static_cast<std::int64_t>(i)}, 0);
+    }
+    return batch;
+  };
+  for (const Partitioning partitioning : {Partitioning::kForward, Partitioning::kHash}) {
+    Channels channels(partitioning == Partitioning::kHash ? 2 : 1);
+    EdgeOutput::Options options;
+    options.partitioning = partitioning;
+    options.key =
+        std::make_shared<detail::TypedKeySelector<Text, std::int64_t Text::*>>(&Text::number);
+    options.max_parallelism = 128;
+    options.receiver_parallelism = static_cast<int>(channels.size());
+    std::vector<EdgeOutput::Target> targets;
+    for (std::size_t i = 0; i < channels.size(); ++i) {
+      targets.push_back({static_cast<int>(i), &channels[i]});
+    }
+    EdgeOutput output(options, std::move(targets));
+    output.emit(texts());
+    output.flush();
+    std::size_t received = 0;
+    while (received < kRecords) {
+      const std::size_t before = received;
+      for (std::size_t i = 0; i < channels.size(); ++i) {
+        for (const Element& element : channels.take_all(i)) {
+          EXPECT_LE(element.batch->size() * kRecordBytes, (1U << 20) + kRecordBytes);
+          received += element.batch->size();
+        }
+      }
+      output.drain_overflow();
+      ASSERT_GT(received, before);
+    }
+    EXPECT_EQ(received, kRecords);
+  }
+}
+
 }  // namespace
 }  // namespace weir::runtime::test

@@ -28,6 +28,8 @@ struct Element {
   BatchPtr batch;             ///< kBatch; not empty
   TimestampMs watermark = 0;  ///< kWatermark
   Barrier barrier;            ///< kBarrier
+  /// What it takes of the memory for records between tasks; 0 while it is in no channel.
+  std::int64_t charged_bytes = 0;
 
   static Element of(BatchPtr batch) {
     Element element;

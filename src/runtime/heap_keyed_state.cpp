@@ -24,7 +24,7 @@ class HeapKeyedState::StateFile final : public Snapshot {
     const state::SnapshotFileInfo& info = written->value();
     checkpoint::StateHandle handle;
     handle.file = {name, info.file.length_bytes, info.file.crc32c};
-    handle.kind = kStateFileKind;
+    handle.kind = checkpoint::kStateFileKind;
     handle.key_groups = owner_.info_.key_groups;
     std::vector<checkpoint::StateHandle> files;
     if (owner_.environment_.is_incremental && !barrier_.is_savepoint) {
@@ -69,7 +69,7 @@ Status HeapKeyedState::restore(CheckpointId checkpoint,
                                const std::vector<checkpoint::StateHandle>& handles) {
   std::vector<state::RestoreFile> files;
   for (const checkpoint::StateHandle& handle : handles) {
-    if (handle.kind == kRocksDbKind) {
+    if (handle.kind == checkpoint::kRocksDbKind) {
       return Error{
           ErrorCode::kInvalidArgument,
           subtask_label(info_) +

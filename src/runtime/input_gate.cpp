@@ -179,6 +179,7 @@ void InputGate::take_announcements() {
 void InputGate::start_log(CheckpointId checkpoint) {
   log_.emplace();
   log_->checkpoint = checkpoint;
+  log_->channels = ChannelLog(memory_);
   log_->received = sums_;
   // In the order of replay: what an earlier checkpoint had under way comes first.
   if (recovered_.has_value()) {

@@ -45,6 +45,9 @@ class InputGate {
   /// `can_overtake`: of all inputs; one that cannot makes all wait (Flink's rule).
   InputGate(std::vector<Input> inputs, checkpoint::AlignmentMode mode, bool can_overtake = false);
 
+  /// Where the logs' memory is taken from. Null: it is not counted.
+  void set_memory(MemoryPool* memory) { memory_ = memory; }
+
   /// What a restored checkpoint had under way: replayed first.
   void restore(std::vector<RecoveredChannel> channels);
 
@@ -114,6 +117,7 @@ class InputGate {
   std::map<CheckpointId, Barrier> barriers_;  ///< seen, neither aligned nor overtaken yet
   std::vector<CheckpointId> announced_;       ///< per input, the latest
   std::optional<OpenLog> log_;
+  MemoryPool* memory_ = nullptr;
   std::map<int, EdgeSums> sums_;
   TimestampMs last_watermark_ = kMinTimestamp;
   std::int64_t now_ns_ = 0;

@@ -12,6 +12,17 @@ namespace {
 /// Longest time without a look at stop requests.
 constexpr std::int64_t kTickMaxMs = 20;
 
+/// Subtasks of sources and sinks.
+int connector_count_of(const ExecutionPlan& plan) {
+  int count = 0;
+  for (const PlanVertex& vertex : plan.vertices) {
+    for (const PlanOperator& op : vertex.operators) {
+      count += op.source != nullptr || op.sink != nullptr ? vertex.parallelism : 0;
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, JobServices services,
@@ -38,6 +49,8 @@ JobAttempt::JobAttempt(const ExecutionPlan& plan, const JobOptions& options, Job
   environment_.clock = services.clock;
   environment_.io = services.io;
   environment_.metrics = services.metrics;
+  environment_.memory = services.memory;
+  environment_.connector_count = connector_count_of(plan);
   environment_.listener = this;
   environment_.store = services.store;
   environment_.alignment = options.alignment;
@@ -230,6 +243,7 @@ void JobAttempt::wire_channels(std::vector<std::vector<Task::Wiring>>& wirings,
         }
         channels_.push_back(std::make_unique<Channel>());
         Channel* channel = channels_.back().get();
+        channel->set_memory(&services_.memory->network());
         channel->set_signals(&workers_->signal(workers[from][static_cast<std::size_t>(sender)]),
                              &workers_->signal(workers[to][static_cast<std::size_t>(receiver)]));
         targets.push_back({receiver, channel});
@@ -330,6 +344,9 @@ void JobAttempt::serve() {
   const std::int64_t now_ns = services_.clock->monotonic_ns();
   for (const auto& source : sources_) {
     source->on_time(now_ns);
+  }
+  if (const Status memory = services_.memory->watch(now_ns); !memory.ok()) {
+    fail(memory.error());
   }
   const bool are_all_running = !tasks_.empty() && running_ == tasks_.size();
   if (checkpoints_ != nullptr) {

@@ -26,6 +26,7 @@ struct JobServices {
   Clock* clock = nullptr;
   IoExecutor* io = nullptr;
   MetricRegistry* metrics = nullptr;
+  MemoryBudget* memory = nullptr;
   checkpoint::CheckpointStore* store = nullptr;  ///< null when checkpointing is off
   JobControl* control = nullptr;
 };
@@ -49,7 +50,7 @@ class JobAttempt final : public TaskListener {
     bool is_finished = false;  ///< the input ended and everything is committed
     CheckpointId last_checkpoint = 0;
     std::string savepoint;     ///< the one it was stopped with
-    bool was_running = false;      ///< all tasks ran
+    bool was_running = false;  ///< all tasks ran
     /// Nothing that a checkpoint holds waits for its commit.
     bool are_commits_proved = false;
   };

@@ -125,6 +125,7 @@ Result<JobOptions> job_options_of(const Configuration& configuration, const std:
   if (configuration.get(kStateBackend) == StateBackendType::kRocksDb) {
     job.rocksdb = rocksdb_settings_of(configuration);
   }
+  WEIR_ASSIGN(job.memory, memory_settings_of(configuration));
   if (configuration.is_set(kCheckpointInterval)) {
     WEIR_TRY(read_checkpoint_options(configuration, job));
   }

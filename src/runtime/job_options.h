@@ -11,6 +11,7 @@
 #include "checkpoint/uid_mapping.h"
 #include "io/file_system.h"
 #include "runtime/execution_plan.h"
+#include "runtime/memory_budget.h"
 #include "state/rocksdb/rocksdb_settings.h"
 #include "weir/config_options.h"
 #include "weir/configuration.h"
@@ -39,6 +40,7 @@ struct JobOptions {
   bool is_incremental = false;
   bool are_snapshots_compressed = false;
   std::optional<state::RocksDbSettings> rocksdb;  ///< of keyed state; not set: on the heap
+  MemorySettings memory;
   DurationMs aligned_timeout{0};  ///< with is_unaligned: from then on barriers overtake
   checkpoint::CoordinatorOptions coordinator;
   checkpoint::StoreOptions store;

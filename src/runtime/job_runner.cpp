@@ -21,6 +21,7 @@ namespace {
 bool is_permanent(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
+    case ErrorCode::kOutOfMemory:
     case ErrorCode::kCorruption:
     case ErrorCode::kAuthentication:
     case ErrorCode::kFenced:
@@ -63,6 +64,7 @@ JobRunner::JobRunner(ExecutionPlan plan, JobOptions options,
       options_(std::move(options)),
       restarts_(std::move(restarts)),
       control_(std::make_shared<JobControl>(options_.job_name, options_.job_id)),
+      memory_(options_.memory),
       io_(options_.io_threads),
       new_incarnation_(random_incarnation()) {}
 
@@ -367,7 +369,7 @@ Result<JobAttempt::Outcome> JobRunner::run_attempt() {
              restored.has_value()
                  ? " from checkpoint " + std::to_string(restored->manifest.checkpoint)
                  : std::string(" from the beginning"));
-  JobServices services{&system_clock(), &io_, &metrics_, store_.get(), control_.get()};
+  JobServices services{&system_clock(), &io_, &metrics_, &memory_, store_.get(), control_.get()};
   std::optional<JobAttempt> running;
   running.emplace(
       plan_, options, services, attempt, restored.has_value() ? &*restored : nullptr,
@@ -447,6 +449,12 @@ void JobRunner::report(JobPhase phase, const JobAttempt* attempt) {
     group.gauge("lastCheckpointAge").set(status_.last_checkpoint_age_ms);
     group.gauge("numRestarts").set(restart_count_);
   }
+  MetricGroup& memory = metrics_.group("memory");
+  memory.gauge("processUsed").set(memory_.used());
+  memory.gauge("processLimit").set(memory_.limit());
+  memory.gauge("networkUsed").set(memory_.network().used());
+  memory.gauge("networkPeak").set(memory_.network().peak());
+  memory.gauge("networkLimit").set(memory_.network().limit());
   control_->set_status(status_);
   if (options_.listener != nullptr) {
     options_.listener(status_);

@@ -8,6 +8,7 @@
 #include "runtime/job_attempt.h"
 #include "runtime/job_control.h"
 #include "runtime/job_options.h"
+#include "runtime/memory_budget.h"
 #include "runtime/restart_strategy.h"
 #include "weir/job_result.h"
 
@@ -22,6 +23,7 @@ class JobRunner {
   Result<JobResult> run();
   /// For requests, from any thread.
   const std::shared_ptr<JobControl>& control() const { return control_; }
+  const MemoryBudget& memory() const { return memory_; }
 
  private:
   Result<JobResult> run_to_end();
@@ -45,6 +47,7 @@ class JobRunner {
   std::unique_ptr<RestartStrategy> restarts_;
   const std::shared_ptr<JobControl> control_;
   MetricRegistry metrics_;
+  MemoryBudget memory_;
   IoExecutor io_;
   std::unique_ptr<FileSystem> own_files_;
   FileSystem* files_ = nullptr;

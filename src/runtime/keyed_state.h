@@ -54,10 +54,6 @@ class KeyedState {
 Result<std::unique_ptr<KeyedState>> make_keyed_state(const SubtaskInfo& info,
                                                      const TaskEnvironment& environment);
 
-/// What a backend's files are called in a manifest.
-inline constexpr std::string_view kStateFileKind = "heap";
-inline constexpr std::string_view kRocksDbKind = "rocksdb";
-
 /// Part of the name of a subtask's files, for people.
 std::string subtask_name(const SubtaskInfo& info);
 

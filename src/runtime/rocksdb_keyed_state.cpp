@@ -27,7 +27,7 @@ class RocksDbKeyedState::Files final : public Snapshot {
     for (const state::RocksDbFile& file : stored->value()) {
       checkpoint::StateHandle handle;
       handle.file = {file.name, file.file.length_bytes, file.file.crc32c};
-      handle.kind = barrier_.is_savepoint ? kStateFileKind : kRocksDbKind;
+      handle.kind = barrier_.is_savepoint ? checkpoint::kStateFileKind : checkpoint::kRocksDbKind;
       handle.key_groups = owner_.info_.key_groups;
       handle.meta = file.meta;
       handles.push_back(std::move(handle));
@@ -56,7 +56,7 @@ RocksDbKeyedState::RocksDbKeyedState(const SubtaskInfo& info, const TaskEnvironm
 Status RocksDbKeyedState::restore(CheckpointId checkpoint,
                                   const std::vector<checkpoint::StateHandle>& handles) {
   const auto is_of_rocksdb = [](const checkpoint::StateHandle& handle) {
-    return handle.kind == kRocksDbKind;
+    return handle.kind == checkpoint::kRocksDbKind;
   };
   checkpoint::CheckpointStore& store = *environment_.store;
   if (std::none_of(handles.begin(), handles.end(), is_of_rocksdb)) {

@@ -29,6 +29,7 @@ Status SinkDriver::open(const std::vector<std::string>& restored_states) {
     io->run(std::move(work));
   };
   context.wake = wake_;
+  context.queue_bytes = connector_share(environment_);
   WEIR_ASSIGN(writer_, plan_.sink->create_writer(std::move(context), restored_states));
   return {};
 }

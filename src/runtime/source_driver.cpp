@@ -28,6 +28,7 @@ Status SourceDriver::open(std::vector<SourceSplit> restored_splits) {
   context.subtask = info_;
   context.metrics = &environment_.metrics->group(metric_scope(info_));
   context.wake = wake_;
+  context.queue_bytes = connector_share(environment_);
   context.request_split = request_split_;
   WEIR_ASSIGN(reader_, plan_.source->create_reader(std::move(context)));
   WEIR_TRY(reader_->start());

@@ -69,6 +69,7 @@ Task::Task(int id, const PlanVertex& vertex, int subtask, const TaskEnvironment&
     is_paused_ = environment.are_sources_paused_at_start;
   } else {
     gate_.emplace(std::move(wiring.inputs), environment.alignment, wiring.can_overtake);
+    gate_->set_memory(environment.memory == nullptr ? nullptr : &environment.memory->network());
   }
 }
 
@@ -420,6 +421,10 @@ bool Task::serve_time() {
 bool Task::read_input() { return source_ != nullptr ? read_source() : read_gate(); }
 
 bool Task::read_source() {
+  if (environment_.memory != nullptr && environment_.memory->is_tight()) {
+    source_->note_blocked(now_ns_);
+    return false;
+  }
   bool did_something = false;
   for (int i = 0; i < kEventsPerStep; ++i) {
     const Result<PollResult> polled = source_->poll();

@@ -9,6 +9,7 @@
 #include "checkpoint/store.h"
 #include "runtime/execution_plan.h"
 #include "runtime/io_executor.h"
+#include "runtime/memory_budget.h"
 #include "runtime/metric_registry.h"
 #include "runtime/task_messages.h"
 #include "state/rocksdb/rocksdb_settings.h"
@@ -24,6 +25,8 @@ struct TaskEnvironment {
   Clock* clock = nullptr;
   IoExecutor* io = nullptr;
   MetricRegistry* metrics = nullptr;
+  MemoryBudget* memory = nullptr;  ///< null: nothing is bounded
+  int connector_count = 1;         ///< readers and writers, which share its part for queues
   TaskListener* listener = nullptr;
   checkpoint::CheckpointStore* store = nullptr;  ///< null when checkpointing is off
   SinkContext sink_defaults;                     ///< without sink_uid and parallelism
@@ -35,5 +38,12 @@ struct TaskEnvironment {
   DurationMs buffer_timeout{100};
   bool are_sources_paused_at_start = false;  ///< until their first barrier
 };
+
+/// Bytes for the queues of one reader or writer; 0 = not bounded.
+inline std::int64_t connector_share(const TaskEnvironment& environment) {
+  return environment.memory == nullptr
+             ? 0
+             : environment.memory->connector_share(environment.connector_count);
+}
 
 }  // namespace weir::runtime

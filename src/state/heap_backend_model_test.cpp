@@ -29,6 +29,7 @@ class Model : public ModelOperations<HeapBackend, K, V> {
   using typename Base::Subtask;
 
  public:
+  using Base::evolutions;
   using typename Base::Map;
 
   explicit Model(std::uint64_t seed, bool is_incremental = false)
@@ -57,6 +58,7 @@ class Model : public ModelOperations<HeapBackend, K, V> {
     chains_.resize(subtasks_.size());
   }
 
+  template <class Value = V>
   std::vector<Subtask> make(const std::vector<RestoreFile>& files, int parallelism,
                             CheckpointId built_on = 0) {
     std::vector<Subtask> result;
@@ -72,7 +74,7 @@ class Model : public ModelOperations<HeapBackend, K, V> {
       if (built_on != 0) {
         subtask.backend->build_on_restored(built_on);
       }
-      Base::open_states(subtask);
+      Base::template open_states<Value>(subtask);
       result.push_back(std::move(subtask));
     }
     return result;
@@ -160,6 +162,9 @@ class Model : public ModelOperations<HeapBackend, K, V> {
     restored_chains_ = std::move(chains);
     files_ = files;
     compare_restored(make(files, static_cast<int>(pick(4)) + 1), barrier_model_);
+    Base::compare_evolved(barrier_model_, [&]<class Value>() {
+      return make<Value>(files, static_cast<int>(pick(4)) + 1);
+    });
   }
 
   KeyGroupRange own_key_groups(std::size_t subtask) const {
@@ -257,6 +262,14 @@ TEST(HeapBackendModel, EightByteKeysWithPlainValues) {
   Model<std::uint64_t, Sum> model(1);
   model.run(kSteps, 20'000, 128);
   EXPECT_GT(model.operations(), 10'000U);
+}
+TEST(HeapBackendModel, AMillionOperations) {
+  run_operations([](std::uint64_t seed) {
+    Model<std::uint64_t, Sum> model(seed, seed % 2 == 0);
+    model.run(kSteps, 20'000, 128);
+    EXPECT_GT(model.evolutions(), 0);
+    return model.operations();
+  });
 }
 TEST(HeapBackendModel, FewKeysStayInOneTable) {
   Model<std::int32_t, Sum> model(2);

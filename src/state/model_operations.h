@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -19,6 +20,13 @@ struct Sum {
   std::int64_t sum = 0;
   std::int64_t count = 0;
   friend bool operator==(const Sum&, const Sum&) = default;
+};
+/// A Sum as a later version of the job has it: in another order, and with a member more.
+struct LaterSum {
+  std::int64_t count = 0;
+  std::int32_t version = 7;
+  std::int64_t sum = 0;
+  friend bool operator==(const LaterSum&, const LaterSum&) = default;
 };
 struct Point {
   std::uint64_t x = 0;
@@ -63,6 +71,12 @@ inline void change(std::vector<std::string>& value, std::uint64_t n) {
   value.push_back(std::to_string(n));
 }
 
+/// What a later version of the job makes of a value.
+inline LaterSum evolved(const Sum& value) { return {value.count, 7, value.sum}; }
+inline std::optional<std::string> evolved(const std::string& value) { return value; }
+template <class V>
+concept Evolving = requires(const V& value) { evolved(value); };
+
 /// WEIR_SEED=n: other operations.
 inline std::uint64_t other_seed() {
   const char* text = std::getenv("WEIR_SEED");
@@ -87,9 +101,10 @@ class ModelOperations {
   explicit ModelOperations(std::uint64_t seed) : random_(seed + other_seed()) {}
 
   std::uint64_t pick(std::uint64_t n) { return random_() % n; }
+  template <class Value = V>
   static void open_states(Subtask& subtask) {
-    subtask.table = value_or_fail(subtask.backend->open_table(describe<K, V>("model")));
-    subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, V>("untouched")));
+    subtask.table = value_or_fail(subtask.backend->open_table(describe<K, Value>("model")));
+    subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, Value>("untouched")));
     EXPECT_TRUE(value_or_fail(subtask.backend->finish_restore()).empty());
   }
 
@@ -198,23 +213,24 @@ class ModelOperations {
     }
   }
 
-  template <class Subtasks>
-  static void compare(const Subtasks& subtasks, const Map& model) {
-    Map found;
+  template <class Value = V, class Subtasks>
+  static void compare(const Subtasks& subtasks,
+                      const std::map<StateNamespace, std::map<K, Value>>& model) {
+    std::map<StateNamespace, std::map<K, Value>> found;
     for (const auto& subtask : subtasks) {
       for (const StateNamespace ns : subtask.table->namespaces()) {
         std::size_t count = 0;
         subtask.table->for_each(ns, [&](const void* key, std::uint32_t hash, const void* value) {
           const K& typed = *static_cast<const K*>(key);
           ASSERT_EQ(hash, key_hash(typed));
-          ASSERT_TRUE(found[ns].emplace(typed, *static_cast<const V*>(value)).second);
+          ASSERT_TRUE(found[ns].emplace(typed, *static_cast<const Value*>(value)).second);
           ++count;
         });
         ASSERT_EQ(count, subtask.table->size(ns));
       }
       ASSERT_TRUE(subtask.untouched->namespaces().empty());
     }
-    Map expected = model;
+    auto expected = model;
     std::erase_if(expected, [](const auto& space) { return space.second.empty(); });
     ASSERT_TRUE(found == expected);
   }
@@ -233,7 +249,29 @@ class ModelOperations {
     compare(restored, model);
   }
 
+  /// Now and then: what a later version of the job finds; `restore.template operator()<Value>()`
+  /// makes subtasks whose values are of that type.
+  template <class Restore>
+  void compare_evolved(const Map& model, const Restore& restore) {
+    if constexpr (Evolving<V>) {
+      if (pick(4) != 0) {
+        return;
+      }
+      using Later = decltype(evolved(std::declval<const V&>()));
+      std::map<StateNamespace, std::map<K, Later>> later;
+      for (const auto& [ns, space] : model) {
+        for (const auto& [key, value] : space) {
+          later[ns].emplace(key, evolved(value));
+        }
+      }
+      compare<Later>(restore.template operator()<Later>(), later);
+      ++evolutions_;
+    }
+  }
+  int evolutions() const { return evolutions_; }
+
   std::mt19937_64 random_;
+  int evolutions_ = 0;
   int max_parallelism_ = 128;
   std::uint64_t keys_ = 1;
   std::vector<Subtask> subtasks_;
@@ -243,8 +281,20 @@ class ModelOperations {
 
 #if defined(__SANITIZE_ADDRESS__) || (defined(__clang__) && !defined(__OPTIMIZE__))
 inline constexpr int kSteps = 150;
+inline constexpr std::uint64_t kOperations = 100'000;
 #else
 inline constexpr int kSteps = 700;
+inline constexpr std::uint64_t kOperations = 1'000'000;
 #endif
+
+/// Runs models until they have done kOperations; `run_one(seed)` says how many one has done.
+template <class RunOne>
+void run_operations(const RunOne& run_one) {
+  std::uint64_t operations = 0;
+  for (std::uint64_t seed = 100; operations < kOperations; ++seed) {
+    operations += run_one(seed);
+    ASSERT_FALSE(::testing::Test::HasFailure()) << "seed " << seed;
+  }
+}
 
 }  // namespace weir::state::test

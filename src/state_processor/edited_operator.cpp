@@ -38,8 +38,9 @@ HeapEditedOperator::HeapEditedOperator(std::string uid, int max_parallelism)
       metrics_(std::make_unique<UnreadMetrics>()),
       backend_({info_.uid, max_parallelism, info_.key_groups}) {}
 
-Status HeapEditedOperator::restore(FileSystem& files, std::vector<state::RestoreFile> state_files) {
-  return backend_.restore(files, std::move(state_files));
+Status HeapEditedOperator::restore(FileSystem& files, StoredState stored) {
+  stored_ = std::move(stored);
+  return backend_.restore(files, stored_->files());
 }
 
 Result<state::SnapshotFileInfo> HeapEditedOperator::write(FileSystem& files,

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "io/file_system.h"
 #include "state/heap_backend.h"
+#include "state_processor/stored_state.h"
 #include "weir/operator.h"
 #include "weir/savepoint_editor.h"
 
@@ -17,8 +19,8 @@ class HeapEditedOperator final : public detail::EditedOperator, private Operator
  public:
   HeapEditedOperator(std::string uid, int max_parallelism);
 
-  /// Takes the operator's state files of all subtasks. `files` outlives this.
-  Status restore(FileSystem& files, std::vector<state::RestoreFile> state_files);
+  /// Takes what all subtasks of the operator have. `files` outlives this.
+  Status restore(FileSystem& files, StoredState stored);
   /// Writes everything there is now. Blocks. May be called again.
   Result<state::SnapshotFileInfo> write(FileSystem& files, const std::string& path);
 
@@ -37,6 +39,7 @@ class HeapEditedOperator final : public detail::EditedOperator, private Operator
 
   const SubtaskInfo info_;
   std::unique_ptr<MetricGroup> metrics_;
+  std::optional<StoredState> stored_;  ///< what the backend reads, at the latest when it is written
   state::HeapBackend backend_;
 };
 

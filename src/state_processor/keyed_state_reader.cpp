@@ -104,14 +104,15 @@ Result<KeyedStateReader> KeyedStateReader::open(FileSystem& files,
   KeyedStateReader reader;
   reader.uid_ = uid;
   reader.max_parallelism_ = op->max_parallelism;
-  for (const checkpoint::SubtaskSnapshot& subtask : op->subtasks) {
+  WEIR_ASSIGN(reader.stored_, StoredState::open(files, *op, [&](const std::string& name) {
+                return join_path(snapshot.location.root, name);
+              }));
+  for (const std::vector<state::RestoreFile>& stored : reader.stored_->chains()) {
     Chain chain;
-    for (const checkpoint::StateHandle& handle : subtask.files) {
-      WEIR_ASSIGN(const state::RestoreFile stored,
-                  state_file_of(handle, uid, join_path(snapshot.location.root, handle.file.path)));
-      WEIR_ASSIGN(state::StateFileReader file, state::StateFileReader::open(files, stored));
+    for (const state::RestoreFile& one : stored) {
+      WEIR_ASSIGN(state::StateFileReader file, state::StateFileReader::open(files, one));
       chain.key_groups = file.index().key_groups;
-      chain.bytes += handle.file.length_bytes;
+      chain.bytes += one.expected.length_bytes;
       for (const auto& state : file.index().states) {
         const bool is_known = std::any_of(
             reader.states_.begin(), reader.states_.end(),
@@ -122,9 +123,7 @@ Result<KeyedStateReader> KeyedStateReader::open(FileSystem& files,
       }
       chain.files.push_back(std::move(file));
     }
-    if (!chain.files.empty()) {
-      reader.chains_.push_back(std::move(chain));
-    }
+    reader.chains_.push_back(std::move(chain));
   }
   if (reader.chains_.empty()) {
     return Error{ErrorCode::kNotFound, "operator " + uid + " has no keyed state in the snapshot"};
@@ -165,17 +164,6 @@ Status KeyedStateReader::read(const state::StateSchema& state, KeyGroupRange key
     }
   }
   return {};
-}
-
-Result<state::RestoreFile> state_file_of(const checkpoint::StateHandle& handle,
-                                         const std::string& uid, std::string path) {
-  if (!checkpoint::is_state_file(handle)) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "operator " + uid + " keeps its state in a form (" + handle.kind +
-                     ") that cannot be read without its backend; take a savepoint, whose form "
-                     "is canonical"};
-  }
-  return state::RestoreFile{std::move(path), {handle.file.length_bytes, handle.file.crc32c}};
 }
 
 Result<Schema> value_schema_of(const state::StateSchema& state) {

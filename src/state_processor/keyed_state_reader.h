@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "io/file_system.h"
 #include "record/schema.h"
 #include "state/state_file_reader.h"
+#include "state_processor/stored_state.h"
 #include "weir/key_group.h"
 #include "weir/result.h"
 #include "weir/state_table.h"
@@ -63,13 +65,9 @@ class KeyedStateReader {
   std::string uid_;
   int max_parallelism_ = 0;
   std::vector<Chain> chains_;
+  std::optional<StoredState> stored_;  ///< what the chains read
   std::vector<state::StateSchema> states_;
 };
-
-/// The state file behind a handle of the operator `uid`, which lies at `path`. kInvalidArgument
-/// when it is in the form of a backend.
-Result<state::RestoreFile> state_file_of(const checkpoint::StateHandle& handle,
-                                         const std::string& uid, std::string path);
 
 /// The schema of the values of a state: of timers a list of their times.
 Result<Schema> value_schema_of(const state::StateSchema& state);

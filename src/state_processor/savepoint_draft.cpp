@@ -112,17 +112,8 @@ Result<const checkpoint::OperatorSnapshot*> SavepointDraft::find_operator(
   return checkpoint::find_uid(manifest_.operators, uid);
 }
 
-Result<std::vector<state::RestoreFile>> SavepointDraft::state_files_of(
-    const checkpoint::OperatorSnapshot& op) const {
-  std::vector<state::RestoreFile> restored;
-  for (const checkpoint::SubtaskSnapshot& subtask : op.subtasks) {
-    for (const checkpoint::StateHandle& handle : subtask.files) {
-      WEIR_ASSIGN(state::RestoreFile file,
-                  state_file_of(handle, op.uid, path_of(handle.file.path)));
-      restored.push_back(std::move(file));
-    }
-  }
-  return restored;
+Result<StoredState> SavepointDraft::keyed_state_of(const checkpoint::OperatorSnapshot& op) const {
+  return StoredState::open(*files_, op, [this](const std::string& name) { return path_of(name); });
 }
 
 Status SavepointDraft::remove(const std::string& uid) {
@@ -178,8 +169,10 @@ Status SavepointDraft::replace_keyed_state(const std::string& uid, const std::st
   // Names in a manifest are relative.
   const std::string name = "new/" + std::to_string(new_files_.size());
   new_files_[name] = path;
-  op->subtasks.front().files = {
-      {{name, info.file.length_bytes, info.file.crc32c}, "heap", {0, op->max_parallelism - 1}, ""}};
+  op->subtasks.front().files = {{{name, info.file.length_bytes, info.file.crc32c},
+                                 std::string(checkpoint::kStateFileKind),
+                                 {0, op->max_parallelism - 1},
+                                 ""}};
   return {};
 }
 
@@ -191,8 +184,10 @@ std::string SavepointDraft::path_of(const std::string& name) const {
 Status SavepointDraft::join_chains(const std::string& directory) {
   std::vector<std::string> chained;
   for (const checkpoint::OperatorSnapshot& op : manifest_.operators) {
-    if (std::any_of(op.subtasks.begin(), op.subtasks.end(),
-                    [](const auto& subtask) { return subtask.files.size() > 1; })) {
+    if (std::any_of(op.subtasks.begin(), op.subtasks.end(), [](const auto& subtask) {
+          return subtask.files.size() > 1 ||
+                 (!subtask.files.empty() && !checkpoint::is_state_file(subtask.files.front()));
+        })) {
       chained.push_back(op.uid);
     }
   }

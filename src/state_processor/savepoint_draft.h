@@ -8,6 +8,7 @@
 #include "checkpoint/snapshot_directory.h"
 #include "io/file_system.h"
 #include "state/snapshot.h"
+#include "state_processor/stored_state.h"
 #include "weir/result.h"
 
 namespace weir::state_processor {
@@ -26,9 +27,7 @@ class SavepointDraft {
   std::vector<std::string> uids() const;
   /// Null when there is none of that uid. kInvalidArgument when it is one of a source or sink.
   Result<const checkpoint::OperatorSnapshot*> find_operator(const std::string& uid) const;
-  /// Of keyed state, all subtasks. kInvalidArgument when they are in the form of a backend.
-  Result<std::vector<state::RestoreFile>> state_files_of(
-      const checkpoint::OperatorSnapshot& op) const;
+  Result<StoredState> keyed_state_of(const checkpoint::OperatorSnapshot& op) const;
 
   Status remove(const std::string& uid);
   Status rename(const std::string& from, const std::string& to);
@@ -44,7 +43,8 @@ class SavepointDraft {
   SavepointDraft(FileSystem& files, std::string root, checkpoint::Manifest manifest)
       : files_(&files), root_(std::move(root)), manifest_(std::move(manifest)) {}
   std::string path_of(const std::string& name) const;
-  /// A savepoint has one file per subtask: chains of files are put together, into `directory`.
+  /// A savepoint has one state file per subtask: chains of files, and files of another form, are
+  /// put together, into `directory`.
   Status join_chains(const std::string& directory);
 
   FileSystem* files_;

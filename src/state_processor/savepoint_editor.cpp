@@ -25,8 +25,8 @@ class SavepointEditor::Core {
     auto edited = std::make_unique<state_processor::HeapEditedOperator>(
         uid, op == nullptr ? draft_.manifest().max_parallelism : op->max_parallelism);
     if (op != nullptr) {
-      WEIR_ASSIGN(std::vector<state::RestoreFile> files, draft_.state_files_of(*op));
-      WEIR_TRY(edited->restore(draft_.files(), std::move(files)));
+      WEIR_ASSIGN(state_processor::StoredState stored, draft_.keyed_state_of(*op));
+      WEIR_TRY(edited->restore(draft_.files(), std::move(stored)));
     }
     return edited_.emplace(uid, std::move(edited)).first->second.get();
   }

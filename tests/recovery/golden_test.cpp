@@ -45,6 +45,13 @@ class EveryKind : public KeyedProcessFunction<std::int64_t, Event, Counted> {
   MapState<std::string, std::int64_t> sums_;
 };
 
+/// How a job's checkpoints are made.
+struct Form {
+  bool is_incremental = true;
+  StateBackendType backend = StateBackendType::kHashMap;
+  bool is_compressed = false;
+};
+
 class Golden : public RecoveryTest {
  protected:
   Golden() {
@@ -52,12 +59,17 @@ class Golden : public RecoveryTest {
     source_.keys = 8;  // A key's events are in one split, hence in order.
   }
 
-  /// `is_incremental`: with an operator of many keys besides, few of which change at a time.
-  Result<JobResult> run(bool is_incremental, Bomb bomb, bool is_compressed = false) const {
+  /// Incremental: with an operator of many keys besides, few of which change at a time.
+  Result<JobResult> run(const Form& form, Bomb bomb) const {
     Configuration settings = configuration();
-    settings.set(options::kSnapshotCompression, is_compressed);
+    settings.set(options::kStateBackend, form.backend);
+    if (form.backend == StateBackendType::kRocksDb) {
+      settings.set(options::kRocksDbLocalDir, directory_ + "-local");
+    } else {
+      settings.set(options::kSnapshotCompression, form.is_compressed);
+    }
     settings.set(options::kJobId, "golden");
-    settings.set(options::kIncrementalCheckpoints, is_incremental);
+    settings.set(options::kIncrementalCheckpoints, form.is_incremental);
     Environment environment(settings);
     const auto stream = events(environment).map(std::move(bomb)).uid("bomb");
     const auto keyed = stream.key_by(&Event::key);
@@ -73,7 +85,7 @@ class Golden : public RecoveryTest {
         .uid("sums")
         .sink_to(std::make_shared<MemorySink<WindowSum>>(sums_))
         .uid("sums-out");
-    if (is_incremental) {
+    if (form.is_incremental) {
       stream.map([](const Event& event) { return with_many_keys(event); })
           .uid("many keys")
           .key_by(&Event::key)
@@ -174,7 +186,7 @@ void read_committed(const std::string& path, Target<Counted>& counts, Target<Win
 
 struct Version {
   const char* folder;
-  bool is_incremental;
+  Form form;
 };
 class GoldenCheckpoint : public Golden, public ::testing::WithParamInterface<Version> {};
 
@@ -184,26 +196,32 @@ TEST_P(GoldenCheckpoint, IsRestored) {
                         std::filesystem::copy_options::recursive);
   ASSERT_NO_FATAL_FAILURE(read_committed(golden + "/committed.txt", *counts_, *sums_, *many_));
   const std::size_t rows_before = counts_->rows().size();
-  expect_state(run(GetParam().is_incremental, dud()), JobState::kFinished);
+  expect_state(run(GetParam().form, dud()), JobState::kFinished);
   EXPECT_LT(rows_before, counts_->rows().size());
   EXPECT_EQ(counts_->rows(), expected());
   EXPECT_EQ(sums_->rows(), expected_sums(source_, 200, 100));
-  EXPECT_EQ(many_->rows(), GetParam().is_incremental ? expected_of_many() : std::vector<Counted>());
+  EXPECT_EQ(many_->rows(),
+            GetParam().form.is_incremental ? expected_of_many() : std::vector<Counted>());
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Versions, GoldenCheckpoint,
-    ::testing::Values(Version{"0.1-state-file-1", false}, Version{"0.1-state-file-2", true},
-                      Version{"0.1-state-file-3", true}, Version{"0.1-state-file-4", true}),
+    ::testing::Values(Version{"0.1-state-file-1", {.is_incremental = false}},
+                      Version{"0.1-state-file-2", {}}, Version{"0.1-state-file-3", {}},
+                      Version{"0.1-state-file-4", {}},
+                      Version{"0.1-rocksdb-1", {.backend = StateBackendType::kRocksDb}}),
     [](const auto& version) {
       std::string name = version.param.folder;
       std::replace_if(name.begin(), name.end(), [](char c) { return c == '.' || c == '-'; }, '_');
       return name;
     });
 
-/// WEIR_GOLDEN_WRITE=<new folder>: keeps what a new version has to read.
+/// WEIR_GOLDEN_WRITE=<new folder>: keeps what a new version has to read, of the backend that
+/// WEIR_STATE_BACKEND names.
 TEST_F(Golden, AJobStopsInTheMiddle) {
-  expect_state(run(true, Bomb::stopping(kStopsAt), /*is_compressed=*/true), JobState::kSuspended);
+  const Form form =
+      is_on_rocksdb() ? Form{.backend = StateBackendType::kRocksDb} : Form{.is_compressed = true};
+  expect_state(run(form, Bomb::stopping(kStopsAt)), JobState::kSuspended);
   EXPECT_LT(counts_->rows().size(), expected().size());
   const char* to = std::getenv("WEIR_GOLDEN_WRITE");
   if (to == nullptr) {

@@ -31,6 +31,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
 
  public:
   using Base::Base;
+  using Base::evolutions;
   using typename Base::Map;
   explicit RocksModel(std::uint64_t seed) : Base(seed) {}
 
@@ -73,6 +74,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
     }
   };
 
+  template <class Value = V>
   std::vector<Subtask> make(int parallelism, const Stored* stored) {
     std::vector<Subtask> result;
     for (int i = 0; i < parallelism; ++i) {
@@ -92,7 +94,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
                 ? subtask.backend->restore_state_files(local_file_system(), stored->state_files())
                 : subtask.backend->restore(local_file_system(), wanted(*stored, i, parallelism)));
       }
-      Base::open_states(subtask);
+      Base::template open_states<Value>(subtask);
       result.push_back(std::move(subtask));
     }
     return result;
@@ -236,6 +238,8 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
     }
     const int parallelism = static_cast<int>(pick(4)) + 1;
     compare_restored(make(parallelism, &*last_), barrier_model_);
+    Base::compare_evolved(barrier_model_,
+                          [&]<class Value>() { return make<Value>(parallelism, &*last_); });
     if (last_->is_state_file) {
       restore_on_heap(parallelism);
     }
@@ -298,6 +302,14 @@ TEST(RocksDbBackendModel, EightByteKeysWithPlainValues) {
   EXPECT_GT(model.operations(), 10'000U);
   EXPECT_GT(model.reused(), 0);
   EXPECT_GT(model.rescales(), 0);
+}
+TEST(RocksDbBackendModel, AMillionOperations) {
+  run_operations([](std::uint64_t seed) {
+    RocksModel<std::uint64_t, Sum> model(seed);
+    model.run(kSteps, 20'000, 128);
+    EXPECT_GT(model.evolutions(), 0);
+    return model.operations();
+  });
 }
 TEST(RocksDbBackendModel, FewKeys) {
   RocksModel<std::int32_t, Sum> model(2);
