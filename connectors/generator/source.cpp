@@ -44,16 +44,11 @@ class Enumerator final : public SplitEnumerator {
                const std::vector<SourceSplit>& /*reader_splits*/) override {
     const int parallelism = context.parallelism();
     const int count = settings_.splits > 0 ? settings_.splits : parallelism;
+    for (int i = 0; !is_restored_ && i < count; ++i) {
+      context.assign(i % parallelism, {make_split(static_cast<std::uint64_t>(i),
+                                                  static_cast<std::uint64_t>(count))});
+    }
     for (int subtask = 0; subtask < parallelism; ++subtask) {
-      // All of a reader's at once: the records of one that came later would be late.
-      std::vector<SourceSplit> splits;
-      for (int i = subtask; !is_restored_ && i < count; i += parallelism) {
-        splits.push_back(
-            make_split(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(count)));
-      }
-      if (!splits.empty()) {
-        context.assign(subtask, std::move(splits));
-      }
       context.signal_no_more_splits(subtask);
     }
     return {};

@@ -235,16 +235,12 @@ Status KafkaSplitEnumerator::discover() {
 }
 
 void KafkaSplitEnumerator::assign_all() {
-  std::map<int, std::vector<SourceSplit>> by_reader;
   for (auto& [where, partition] : known_) {
     if (!partition.is_assigned) {
-      by_reader[owner_of(where.topic, where.partition, context_->parallelism())].push_back(
-          to_source_split(partition.split));
+      context_->assign(owner_of(where.topic, where.partition, context_->parallelism()),
+                       {to_source_split(partition.split)});
       partition.is_assigned = true;
     }
-  }
-  for (auto& [reader, splits] : by_reader) {
-    context_->assign(reader, std::move(splits));
   }
 }
 

@@ -3,19 +3,23 @@
 #include <exception>
 #include <utility>
 
+#include "runtime/dealt_splits.h"
+
 namespace weir::runtime {
 
 class SourceCoordinator::Context final : public EnumeratorContext {
  public:
-  explicit Context(SourceCoordinator& owner) : owner_(owner) {}
+  explicit Context(SourceCoordinator& owner)
+      : owner_(owner),
+        dealt_(owner.options_.parallelism, [&owner](int subtask, TaskMessage message) {
+          owner.readers_.at(static_cast<std::size_t>(subtask))->post(std::move(message));
+        }) {}
 
   int parallelism() const override { return owner_.options_.parallelism; }
   void assign(int subtask, std::vector<SourceSplit> splits) override {
-    owner_.readers_.at(static_cast<std::size_t>(subtask))->post(AddSplits{std::move(splits)});
+    dealt_.assign(subtask, std::move(splits));
   }
-  void signal_no_more_splits(int subtask) override {
-    owner_.readers_.at(static_cast<std::size_t>(subtask))->post(NoMoreSplits{});
-  }
+  void signal_no_more_splits(int subtask) override { dealt_.signal_no_more(subtask); }
   void set_processing_backlog(bool is_backlog) override {
     owner_.options_.inbox->post(
         [on_backlog = owner_.options_.on_backlog, is_backlog] { on_backlog(is_backlog); });
@@ -24,8 +28,11 @@ class SourceCoordinator::Context final : public EnumeratorContext {
     return owner_.options_.metrics->group(owner_.uid() + ".enumerator");
   }
 
+  void deliver() { dealt_.deliver(); }
+
  private:
   SourceCoordinator& owner_;
+  DealtSplits dealt_;
 };
 
 SourceCoordinator::SourceCoordinator(Options options)
@@ -55,6 +62,7 @@ void SourceCoordinator::run(std::function<Status()> work) {
     Status status;
     try {
       status = work();
+      context_->deliver();
     } catch (const std::exception& exception) {
       status = Error{ErrorCode::kUser, std::string("threw: ") + exception.what()};
     }
@@ -102,6 +110,7 @@ void SourceCoordinator::trigger(const Barrier& barrier,
     Result<std::string> state = Error{ErrorCode::kUser, "no snapshot"};
     try {
       state = enumerator_->snapshot(barrier.checkpoint);
+      context_->deliver();
     } catch (const std::exception& exception) {
       state = Error{ErrorCode::kUser, std::string("threw: ") + exception.what()};
     }

@@ -94,15 +94,11 @@ class RewindingEnumerator final : public SplitEnumerator {
   RewindingEnumerator(int splits, bool is_restored) : splits_(is_restored ? 0 : splits) {}
 
   Status start(EnumeratorContext& context, const std::vector<SourceSplit>&) override {
-    // All of a reader's at once: one that came later would find its events late.
+    for (int i = 0; i < splits_; ++i) {
+      context.assign(i % context.parallelism(),
+                     {{"split-" + std::to_string(i), std::to_string(i)}});
+    }
     for (int subtask = 0; subtask < context.parallelism(); ++subtask) {
-      std::vector<SourceSplit> splits;
-      for (int i = subtask; i < splits_; i += context.parallelism()) {
-        splits.push_back({"split-" + std::to_string(i), std::to_string(i)});
-      }
-      if (!splits.empty()) {
-        context.assign(subtask, std::move(splits));
-      }
       context.signal_no_more_splits(subtask);
     }
     splits_ = 0;
