@@ -1,6 +1,7 @@
 // The RocksDB backend alone, without a pipeline around it. Prints one line of JSON.
 //   bench_rocksdb_state update keys updates zipf|uniform memory_mb    read-modify-write in batches
-//   bench_rocksdb_state upload keys changed checkpoints memory_mb     bytes that checkpoints store
+//   bench_rocksdb_state upload keys changed checkpoints pause_ms memory_mb
+//                                                       bytes that checkpoints store, a while apart
 //   bench_rocksdb_state restore keys memory_mb                        reopening, and 2 -> 3 -> 2
 
 #include <algorithm>
@@ -224,12 +225,26 @@ int update(char** arguments) {
   return 0;
 }
 
+/// Of the files that are not among those of an earlier checkpoint.
+double bytes_of_new(const Files& files, const Files& earlier) {
+  std::set<std::string> old;
+  for (const RocksDbFile& file : earlier) {
+    old.insert(file.name);
+  }
+  double bytes = 0;
+  for (const RocksDbFile& file : files) {
+    bytes += old.contains(file.name) ? 0 : static_cast<double>(file.file.length_bytes);
+  }
+  return bytes;
+}
+
 int upload(char** arguments) {
   const std::uint64_t keys = number(arguments[0]);
   const std::uint64_t changed = number(arguments[1]);
   const std::uint64_t checkpoints = number(arguments[2]);
+  const std::chrono::milliseconds apart(number(arguments[3]));
   Io io;
-  Subject subject(io, number(arguments[3]), kAll);
+  Subject subject(io, number(arguments[4]), kAll);
   for (std::uint64_t i = 0; i < keys; ++i) {
     subject.add(bench::key_of(i));
   }
@@ -248,7 +263,9 @@ int upload(char** arguments) {
   double space = 0;
   std::vector<double> barriers;
   std::vector<double> durations;
-  for (std::uint64_t n = 0; n < checkpoints; ++n) {
+  constexpr std::uint64_t kUncounted = 20;  // until what was loaded is in one run of files
+  for (std::uint64_t n = 0; n < kUncounted + checkpoints; ++n) {
+    std::this_thread::sleep_for(apart);
     std::set<std::uint64_t> distinct;
     for (std::uint64_t i = 0; i < changed; ++i) {
       const std::uint64_t key = stream.next();
@@ -256,19 +273,15 @@ int upload(char** arguments) {
       subject.add(key);
     }
     subject.flush();
-    rows += static_cast<double>(distinct.size());
-    std::set<std::string> old;
-    for (const RocksDbFile& file : last) {
-      old.insert(file.name);
-    }
     const bench::Stopwatch duration;
-    barriers.push_back(0);
-    Files now = subject.checkpoint(last, &barriers.back());
-    durations.push_back(duration.wall_s());
-    double size = 0;
-    for (const RocksDbFile& file : now) {
-      size += static_cast<double>(file.file.length_bytes);
-      stored += old.contains(file.name) ? 0 : static_cast<double>(file.file.length_bytes);
+    double barrier_s = 0;
+    Files now = subject.checkpoint(last, &barrier_s);
+    if (n >= kUncounted) {
+      rows += static_cast<double>(distinct.size());
+      barriers.push_back(barrier_s);
+      durations.push_back(duration.wall_s());
+      stored += bytes_of_new(now, last);
+      space = std::max(space, bytes_of_new(now, {}));
     }
     for (const RocksDbFile& file : last) {
       const bool stays = std::any_of(now.begin(), now.end(), [&](const RocksDbFile& other) {
@@ -278,7 +291,6 @@ int upload(char** arguments) {
         std::filesystem::remove(file.name);
       }
     }
-    space = std::max(space, size);
     last = std::move(now);
   }
   std::sort(barriers.begin(), barriers.end());
@@ -362,7 +374,7 @@ int main(int argc, char** argv) {
   int status = 2;
   if (mode == "update" && argc == 6) {
     status = update(argv + 2);
-  } else if (mode == "upload" && argc == 6) {
+  } else if (mode == "upload" && argc == 7) {
     status = upload(argv + 2);
   } else if (mode == "restore" && argc == 4) {
     status = restore(argv + 2);

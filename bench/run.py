@@ -384,11 +384,11 @@ def rocksdb(bench):
                       f"{median(results, 'weir', 'ns'):.0f} ns per update)",
                       f">= {least}" if least else None, times >= least if least else None)
     for label, changed, checkpoints in (("1 %", 100_000, 100), ("10 %", 1_000_000, 20)):
+        keys, pause_ms = 10_000_000, 1000
         if bench.quick:
-            changed, checkpoints = changed // 10, 10
+            keys, changed, checkpoints, pause_ms = keys // 10, changed // 10, 10, 100
         result = bench.run("rocksdb-upload", label, [
-            "bench_rocksdb_state", "upload", 1_000_000 if bench.quick else 10_000_000, changed,
-            checkpoints, memory])
+            "bench_rocksdb_state", "upload", keys, changed, checkpoints, pause_ms, memory])
         bench.add(f"C6: RocksDB, 10M keys, {label} changed: bytes stored / changed",
                   f"{result['ratio']:.2f}, checkpoints at most {result['space']:.2f} of the rows",
                   "<= 1.6", result["ratio"] <= 1.6)

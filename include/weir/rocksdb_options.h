@@ -111,7 +111,7 @@ inline constexpr ConfigOption<RocksDbLogLevel> kRocksDbLogLevel{
     "state.backend.rocksdb.log.level", "INFO_LEVEL",
     "Of RocksDB's own log, a file LOG among the working files.", nullptr};
 inline constexpr ConfigOption<std::string> kRocksDbCompression{
-    "state.backend.rocksdb.compression.per.level", "LZ4_COMPRESSION",
+    "state.backend.rocksdb.compression.per.level", "LZ4_COMPRESSION;ZSTD",
     "NO_COMPRESSION, SNAPPY_COMPRESSION, LZ4_COMPRESSION or ZSTD for each level, separated by ';'; "
     "the last is that of all further levels. (Flink: SNAPPY_COMPRESSION.)",
     detail::rocksdb_compression_per_level};

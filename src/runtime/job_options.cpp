@@ -72,6 +72,7 @@ state::RocksDbSettings rocksdb_settings_of(const Configuration& configuration) {
   settings.bloom_bits_per_key = configuration.get(kRocksDbBloomBits);
   settings.files_open = configuration.get(kRocksDbOpenFiles);
   settings.log_level = static_cast<Settings::LogLevel>(configuration.get(kRocksDbLogLevel));
+  settings.compression_per_level.clear();
   const std::string compressions = configuration.get(kRocksDbCompression);
   for (std::size_t begin = 0; begin < compressions.size();) {
     const std::size_t end = std::min(compressions.find(';', begin), compressions.size());

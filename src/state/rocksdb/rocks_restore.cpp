@@ -142,8 +142,10 @@ Result<RestoredRocks> import_all(FileSystem& files, const std::vector<Stored>& a
   std::map<std::pair<StateKind, std::string>,
            std::map<StateNamespace, std::map<std::uint32_t, std::uint64_t>>>
       counts;
+  RocksStore::Options for_export = options;
+  for_export.has_compactions = false;
   for (const Stored& stored : all) {
-    WEIR_ASSIGN(const std::unique_ptr<RocksStore> old, open_copy(files, stored, options));
+    WEIR_ASSIGN(const std::unique_ptr<RocksStore> old, open_copy(files, stored, for_export));
     for (const RocksIndex::State& state : stored.index.states) {
       const std::pair<StateKind, std::string> id{state.schema.kind, state.schema.name};
       StoredRocksState& to =

@@ -103,10 +103,8 @@ RocksStore::RocksStore(Options options, std::string path)
       listener_(std::make_shared<Listener>(options_.owner, path_)) {
   sorted_file_options_ = rocksdb::Options(instance_options(), family_options(nullptr));
   // A sorted file is what a checkpoint uploads first: the compression of the first level is its.
-  if (!sorted_file_options_.compression_per_level.empty()) {
-    sorted_file_options_.compression = sorted_file_options_.compression_per_level.front();
-    sorted_file_options_.compression_per_level.clear();
-  }
+  sorted_file_options_.compression = sorted_file_options_.compression_per_level.front();
+  sorted_file_options_.compression_per_level.clear();
 }
 
 rocksdb::DBOptions RocksStore::instance_options() const {
@@ -154,7 +152,9 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
       break;
     case RocksDbSettings::CompactionStyle::kUniversal:
       options.compaction_style = rocksdb::kCompactionStyleUniversal;
-      options.level0_file_num_compaction_trigger = 8;
+      // Each checkpoint adds a file, and what compactions write is stored again. Reads ask the
+      // filters of so many files at most.
+      options.level0_file_num_compaction_trigger = 16;
       options.compaction_options_universal.max_size_amplification_percent = 50;
       break;
     case RocksDbSettings::CompactionStyle::kFifo:
@@ -164,12 +164,12 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
       options.compaction_style = rocksdb::kCompactionStyleNone;
       break;
   }
+  options.disable_auto_compactions = !options_.has_compactions;
   // Nothing waits behind compactions: files come at the pace of checkpoints.
   options.level0_slowdown_writes_trigger = 1 << 20;
   options.level0_stop_writes_trigger = 1 << 20;
   options.soft_pending_compaction_bytes_limit = 0;
   options.hard_pending_compaction_bytes_limit = 0;
-  options.compression = rocksdb::kLZ4Compression;
   for (const RocksDbSettings::Compression compression : settings.compression_per_level) {
     options.compression_per_level.push_back(type_of(compression));
   }
@@ -221,7 +221,8 @@ Result<std::unique_ptr<RocksStore>> RocksStore::open(Options options, std::strin
 
 RocksStore::~RocksStore() {
   if (db_ != nullptr) {
-    rocksdb::CancelAllBackgroundWork(db_.get(), true);
+    // Close() withdraws the compactions that have not begun. CancelAllBackgroundWork() would wait
+    // for them, behind those of other instances.
     for (const auto& [name, family] : families_) {
       db_->DestroyColumnFamilyHandle(family->handle);
     }

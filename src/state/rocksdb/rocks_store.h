@@ -34,6 +34,7 @@ class RocksStore {
     RocksDbSettings settings;
     std::shared_ptr<RocksMemory> memory;
     std::shared_ptr<RocksDirectory> directory;
+    bool has_compactions = true;  ///< false: files stay as they come
   };
   struct FamilySpec {
     std::string name;

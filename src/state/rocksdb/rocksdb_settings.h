@@ -25,7 +25,8 @@ struct RocksDbSettings {
   double bloom_bits_per_key = 10;
   int files_open = -1;
   LogLevel log_level = LogLevel::kInfo;
-  std::vector<Compression> compression_per_level;  ///< empty: LZ4
+  /// At least one; the last is that of all further levels.
+  std::vector<Compression> compression_per_level{Compression::kLz4, Compression::kZstd};
   bool are_timers_in_store = true;
 };
 

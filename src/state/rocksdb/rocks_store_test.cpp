@@ -1,0 +1,102 @@
+#include "state/rocksdb/rocks_store.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "state/rocksdb/rocks_env.h"
+#include "state/rocksdb/sorted_run.h"
+#include "state/test_support.h"
+
+namespace weir::state {
+namespace {
+
+class RocksStoreTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<RocksStore> open(bool has_compactions) {
+    const RocksDbSettings settings;
+    auto directory = RocksDirectory::of_process(directory_.file("local"));
+    EXPECT_TRUE(directory.ok());
+    const RocksStore::Options options{"test", settings, std::make_shared<RocksMemory>(settings),
+                                      directory.value(), has_compactions};
+    auto store = RocksStore::open(options, directory.value()->next("test"), {});
+    EXPECT_TRUE(store.ok());
+    return std::move(store).value();
+  }
+  /// As many sorted files as make a compaction due.
+  static void fill(RocksStore& store) {
+    RocksStore::Family* const family = store.add_family("table:counts#0-127", {0, 127}).value();
+    for (int file = 0; file < 20; ++file) {
+      SortedRun run;
+      std::string key;
+      append_rocks_prefix(key, 1, kNoNamespace);
+      run.add(key + "key", "value " + std::to_string(file));
+      std::vector<RocksStore::SortedFile> files;
+      ASSERT_TRUE(run.write(store, {family}, files).ok());
+      ASSERT_TRUE(store.ingest(files).ok());
+    }
+  }
+  static int table_files(RocksStore& store) {
+    std::vector<rocksdb::LiveFileMetaData> files;
+    store.db().GetLiveFilesMetaData(&files);
+    return static_cast<int>(files.size());
+  }
+
+  test::TemporaryDirectory directory_;
+};
+
+/// Keeps all threads for compactions busy until it goes.
+class BusyCompactionThreads {
+ public:
+  BusyCompactionThreads() : end_(release_.get_future()) {
+    threads_ = unsynced_env()->GetBackgroundThreads(rocksdb::Env::Priority::LOW);
+    for (int i = 0; i < threads_; ++i) {
+      unsynced_env()->Schedule(wait, this, rocksdb::Env::Priority::LOW);
+    }
+  }
+  ~BusyCompactionThreads() {
+    release_.set_value();
+    while (ended_.load() < threads_) {
+      std::this_thread::yield();
+    }
+  }
+
+ private:
+  static void wait(void* self) {
+    auto* const busy = static_cast<BusyCompactionThreads*>(self);
+    busy->end_.wait();
+    ++busy->ended_;
+  }
+  std::promise<void> release_;
+  std::shared_future<void> end_;
+  std::atomic<int> ended_{0};
+  int threads_ = 0;
+};
+
+TEST_F(RocksStoreTest, ClosingDoesNotWaitForTheCompactionsOfOthers) {
+  std::unique_ptr<RocksStore> store = open(true);
+  auto others = std::make_unique<BusyCompactionThreads>();
+  fill(*store);
+  auto closed = std::async(std::launch::async, [&store] { store.reset(); });
+  EXPECT_EQ(closed.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  others.reset();
+}
+
+TEST_F(RocksStoreTest, CompactsOnlyWhereItMay) {
+  const std::unique_ptr<RocksStore> kept = open(false);
+  fill(*kept);
+  const std::unique_ptr<RocksStore> compacted = open(true);
+  fill(*compacted);
+  while (table_files(*compacted) >= 20) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(table_files(*kept), 20);
+}
+
+}  // namespace
+}  // namespace weir::state
