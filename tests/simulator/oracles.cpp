@@ -9,8 +9,8 @@ namespace weir::simulator {
 
 void World::about_to_publish(const checkpoint::Manifest& manifest) {
   Published& record = checkpoints_[manifest.checkpoint];
-  if (record.is_published) {
-    return;  // a second try
+  if (record.is_published || record.is_void) {
+    return;  // a second try, or one of another attempt that will find the number taken
   }
   record.attempt = manifest.attempt;
   record.files.clear();
