@@ -69,8 +69,14 @@ std::string status_text(const Json& status) {
   line("restored", number("restored_checkpoint") > 0
                        ? fmt::format("checkpoint {}", number("restored_checkpoint"))
                        : "nothing");
-  line("to commit",
-       counted(static_cast<std::uint64_t>(number("pending_committables")), "prepared epoch"));
+  std::string to_commit =
+      counted(static_cast<std::uint64_t>(number("pending_committables")), "prepared epoch");
+  if (number("oldest_commit_age_ms") > 0) {
+    to_commit +=
+        fmt::format(", the oldest tried for {}, {} tries came to nothing",
+                    human_duration(number("oldest_commit_age_ms")), number("commit_retries"));
+  }
+  line("to commit", to_commit);
   return text;
 }
 

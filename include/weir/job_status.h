@@ -44,6 +44,10 @@ struct JobStatus {
   CheckpointId restored_checkpoint = 0;
   /// Prepared epochs whose commit is not proved yet.
   std::int64_t pending_committables = 0;
+  /// Tries of this attempt to commit that came to nothing, and the age of the oldest commit that
+  /// was tried and is not proved yet; 0 = there is none.
+  std::int64_t commit_retries = 0;
+  std::int64_t oldest_commit_age_ms = 0;
 };
 
 std::string_view job_phase_name(JobPhase phase);

@@ -208,10 +208,11 @@ void CommitDriver::start(const checkpoint::StartCommit& commit) {
       if (is_proved) {
         released_files_.insert(released_files_.end(), commit.committable.files.begin(),
                                commit.committable.files.end());
-      } else if (!result.ok()) {
+      } else if (!result.ok() || !result.value().has_progressed) {
         log().warn("commit of checkpoint {} of sink {} subtask {}: {}",
                    commit.committable.id.checkpoint, commit.committable.id.sink_uid,
-                   commit.committable.id.subtask, result.error().message);
+                   commit.committable.id.subtask,
+                   result.ok() ? result.value().detail : result.error().message);
       }
       act_on(ledger_.on_result(commit.ticket, result, now_ms()));
       options_.on_progress();

@@ -176,6 +176,8 @@ std::string encode_answer(const std::string& id, const JobReport& report) {
   json["last_checkpoint_full_size_bytes"] = status.last_checkpoint_full_size_bytes;
   json["restored_checkpoint"] = status.restored_checkpoint;
   json["pending_committables"] = status.pending_committables;
+  json["commit_retries"] = status.commit_retries;
+  json["oldest_commit_age_ms"] = status.oldest_commit_age_ms;
   return dump(json);
 }
 

@@ -402,7 +402,12 @@ void JobAttempt::fail(const Error& error) {
 void JobAttempt::describe(JobStatus& status) const {
   status.attempt = attempt_;
   if (commits_ != nullptr) {
-    status.pending_committables = static_cast<std::int64_t>(commits_->ledger().outstanding_count());
+    const checkpoint::CommitLedger& ledger = commits_->ledger();
+    status.pending_committables = static_cast<std::int64_t>(ledger.outstanding_count());
+    status.commit_retries = ledger.retries();
+    const auto oldest_ms = ledger.oldest_first_try_ms();
+    status.oldest_commit_age_ms =
+        oldest_ms.has_value() ? services_.clock->monotonic_ns() / 1'000'000 - *oldest_ms : 0;
   }
   if (checkpoints_ != nullptr) {
     const checkpoint::CheckpointStatistics& statistics = checkpoints_->statistics();

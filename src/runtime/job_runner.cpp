@@ -448,6 +448,9 @@ void JobRunner::report(JobPhase phase, const JobAttempt* attempt) {
     group.gauge("numberOfFailedCheckpoints").set(status_.checkpoints_failed);
     group.gauge("lastCheckpointAge").set(status_.last_checkpoint_age_ms);
     group.gauge("numRestarts").set(restart_count_);
+    group.gauge("pendingCommittables").set(status_.pending_committables);
+    group.gauge("retriedCommittables").set(status_.commit_retries);
+    group.gauge("oldestCommittableAge").set(status_.oldest_commit_age_ms);
   }
   MetricGroup& memory = metrics_.group("memory");
   memory.gauge("processUsed").set(memory_.used());

@@ -125,6 +125,23 @@ TEST_F(PartlyFinished, UnlessThatIsSwitchedOff) {
   job.cancel();
 }
 
+TEST_F(CheckpointSettingsTest, C6_ASinkThatTakesNothingShows) {
+  source_.count = 1000;
+  counts_->refuse(1'000'000);
+  JobClient job = start(configuration());
+  ASSERT_TRUE(wait_until([&] {
+    const JobStatus status = job.status();
+    return status.commit_retries >= 4 && status.oldest_commit_age_ms > 500 &&
+           status.pending_committables > 0;
+  }));
+  EXPECT_EQ(job.status().phase, JobPhase::kRunning);
+  counts_->refuse(0);
+  expect_state(job.wait(), JobState::kFinished);
+  EXPECT_EQ(counts_->rows(), expected_counts(source_));
+  EXPECT_EQ(job.status().pending_committables, 0);
+  EXPECT_EQ(job.status().oldest_commit_age_ms, 0);
+}
+
 TEST_F(CheckpointSettingsTest, ACommitThatStaysImpossibleFailsTheJobOverAfterItsRetries) {
   source_.count = 1000;
   Configuration settings = configuration();

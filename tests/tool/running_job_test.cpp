@@ -264,7 +264,8 @@ TEST_F(RunningJob, StatusHasTheMembersOfItsPage) {
                 "job_name", "job_id", "process", "directory", "phase", "attempt", "restarts",
                 "records_in", "records_out", "checkpoints_completed", "checkpoints_failed",
                 "last_checkpoint", "last_checkpoint_duration_ms", "last_checkpoint_size_bytes",
-                "last_checkpoint_full_size_bytes", "restored_checkpoint", "pending_committables"}));
+                "last_checkpoint_full_size_bytes", "restored_checkpoint", "pending_committables",
+                "commit_retries", "oldest_commit_age_ms"}));
   EXPECT_EQ(ask_json({"job", "status", settings_.checkpoints}).at("job_id"), status.at("job_id"))
       << "found by its directory all the same";
   EXPECT_EQ(ask_json({"job", "cancel", workspace_.path("my.sock")}).at("phase"), "CANCELED");
