@@ -1,5 +1,6 @@
 // Jobs that want more memory than they may have.
 
+#include <atomic>
 #include <thread>
 
 #include "base/machine_memory.h"
@@ -19,18 +20,20 @@ struct Blob {
   std::string bytes;
 };
 
-/// Keeps back its input for a while, at the first record.
+/// Takes nothing before it is allowed to.
 class LateStart : public KeyedProcessFunction<std::int64_t, Blob, Counted> {
  public:
+  explicit LateStart(std::shared_ptr<std::atomic<bool>> may_start)
+      : may_start_(std::move(may_start)) {}
   void process_element(const Blob& blob, Context&, Collector<Counted>& out) override {
-    if (!std::exchange(has_started_, true)) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    while (!*may_start_) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     out.collect(Counted{blob.key, static_cast<std::int64_t>(blob.bytes.size())});
   }
 
  private:
-  bool has_started_ = false;
+  std::shared_ptr<std::atomic<bool>> may_start_;
 };
 
 class KeepBlob : public KeyedProcessFunction<std::int64_t, Blob, Counted> {
@@ -77,7 +80,8 @@ class MemoryTest : public RecoveryTest {
     settings.set(options::kNetworkMemoryMax, SizeBytes{network_max});
     Environment environment(settings);
     const auto stream = blobs(environment, kSize);
-    count_into_sink(stream.key_by(&Blob::key).process(LateStart()).uid("late"));
+    const auto may_start = std::make_shared<std::atomic<bool>>(false);
+    count_into_sink(stream.key_by(&Blob::key).process(LateStart(may_start)).uid("late"));
     graph::PlanOptions plan_options;
     plan_options.default_parallelism = 4;
     auto plan = graph::build_plan(*stream.graph(), plan_options);
@@ -86,7 +90,20 @@ class MemoryTest : public RecoveryTest {
     EXPECT_TRUE(job.ok());
     runtime::JobRunner runner(std::move(plan).value(), std::move(job).value(),
                               make_restart_strategy(settings, [] { return 0.5; }));
+    std::atomic<bool> is_over{false};
+    std::thread when_full([&] {
+      // Until nothing more comes for a while.
+      for (std::int64_t calm = 0, last = 0; !is_over && (calm < 10 || last == 0); ++calm) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        const std::int64_t used = runner.memory().network().used();
+        calm = used == last ? calm : 0;
+        last = used;
+      }
+      *may_start = true;
+    });
     expect_state(runner.run(), JobState::kFinished);
+    is_over = true;
+    when_full.join();
     EXPECT_EQ(counts_->rows(), expected(kSize));
     EXPECT_EQ(runner.memory().network().used(), 0);
     return runner.memory().network().peak();
