@@ -74,6 +74,10 @@ if(WEIR_HARDEN)
   endif()
 endif()
 
+if(WEIR_PLANTED_BUGS)
+  add_compile_definitions(WEIR_PLANTED_BUGS=1)
+endif()
+
 # Warnings, for weir's own targets only (linked privately by WeirTargets.cmake).
 add_library(weir_warnings INTERFACE)
 target_compile_options(weir_warnings INTERFACE

@@ -86,7 +86,7 @@ if [ "$with_clang" = 1 ]; then
   clang_packages() { echo "clang-$1 clang-tidy-$1 clang-format-$1 lld-$1"; }
   # libclang-rt carries the sanitizers' run time; before clang 16 it was part of the compiler's packages.
   rt_package() { echo "libclang-rt-$1-dev"; }
-  have=$(compgen -c clang++- | sed -n 's/^clang++-\([0-9][0-9]*\)$/\1/p' | sort -nu | tail -n 1)
+  have=$({ compgen -c clang++- || true; } | sed -n 's/^clang++-\([0-9][0-9]*\)$/\1/p' | sort -nu | tail -n 1)
   if [ "${have:-0}" -lt 22 ]; then
     update_lists
     newest=$(apt-cache pkgnames clang- | sed -n 's/^clang-\([0-9][0-9]*\)$/\1/p' | sort -n | tail -n 1)

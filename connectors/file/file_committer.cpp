@@ -5,6 +5,7 @@
 
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/planted_bug.h"
 #include "io/block_file.h"
 
 namespace weir::file {
@@ -133,7 +134,7 @@ Result<CommitResult> FileCommitter::commit(const Committable& committable) {
     directories.insert(directory_of(base_path_, file.bucket));
     if (place == Place::kHidden) {
       to_rename.push_back(&file);
-    } else if (place == Place::kNowhere) {
+    } else if (place == Place::kNowhere && !planted_bug("C9")) {
       const std::string what = "neither " + hidden_path(file) + " nor " + file.final_name +
                                " exists, which checkpoint " +
                                std::to_string(committable.id.checkpoint) + " prepared";

@@ -91,7 +91,7 @@ TEST_F(FileSinkTest, AForeignFileUnderTheFinalNameStopsTheCommit) {
   EXPECT_THAT(files(true), SizeIs(1));  // what was prepared is kept
 }
 
-TEST_F(FileSinkTest, AVanishedFileIsLostAndNoPartOfItsEpochAppears) {
+TEST_F(FileSinkTest, C9_AVanishedFileIsLostAndNoPartOfItsEpochAppears) {
   const auto sink =
       builder().with_bucket([](const Row& row) { return std::to_string(row.number); }).build();
   Writer writer(*sink, 1);

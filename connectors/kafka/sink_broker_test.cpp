@@ -64,7 +64,7 @@ TEST_F(KafkaSinkOnBroker, NothingIsVisibleBeforeTheCommitAndEverythingOnceAfterI
   EXPECT_EQ(read_until(topic, 3), (Strings{"a", "b", "c"}));
 }
 
-TEST_F(KafkaSinkOnBroker, ManyEpochsReuseThePoolOfIds) {
+TEST_F(KafkaSinkOnBroker, C12_ManyEpochsReuseThePoolOfIds) {
   const std::string topic = TestBroker::get().make_topic("pool");
   SinkHost host(line_sink(topic).build());
   host.open();

@@ -193,7 +193,7 @@ void CommitLedger::report_progress(LedgerActions& out) {
 void CommitLedger::retry(Entry& entry, const std::string& detail, bool is_unknown_outcome,
                          TimestampMs now_ms, LedgerActions& out) {
   entry.was_unknown = entry.was_unknown || is_unknown_outcome;
-  ++retries_;
+  retries_ += planted_bug("C6") ? 0 : 1;
   const std::int64_t delay_ms = backoff_ms(entry.tries);
   const bool is_late =
       options_.deadline_ms >= 0 && now_ms - entry.first_try_ms + delay_ms > options_.deadline_ms;

@@ -68,7 +68,9 @@ TEST_F(ShortTransfers, I1_EveryReadGoesOnUntilItHasItsBytes) {
     ASSERT_TRUE(writer.value()->append(bytes_).ok());
     ASSERT_TRUE(writer.value()->close().ok());
   }
-  EXPECT_EQ(files.read(path).value(), bytes_);
+  const Result<std::string> whole = files.read(path);
+  ASSERT_TRUE(whole.ok()) << whole.error().message;
+  EXPECT_EQ(whole.value(), bytes_);
   EXPECT_EQ(files.read_range(path, 1'000, 2'000).value(), bytes_.substr(1'000, 2'000));
   std::string part;
   ASSERT_TRUE(files.open(path).value()->read_at(3'000, 500, part).ok());

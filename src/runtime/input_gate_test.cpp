@@ -280,6 +280,18 @@ TEST(InputGate, G9_ACheckpointDuringTheReplayHoldsTheRestOfIt) {
   EXPECT_EQ(read(gate), (Events{"rows of 0 2", "watermark 8", "rows of 0 20"}));
 }
 
+/// G6: what operators in front have sent since they opened is behind what was under way.
+TEST(InputGate, G6_LiveInputsWaitForTheReplaySoThatNoRestoredRecordIsLate) {
+  Channels channels(1);
+  InputGate gate = make_gate(channels);
+  channels.push(0, Element::of_watermark(100));
+  std::vector<RecoveredChannel> all(1);
+  all[0].watermark = 10;
+  all[0].elements.push_back(Element::of(rows(1, 1)));
+  gate.restore(std::move(all));
+  EXPECT_EQ(read(gate), (Events{"watermark 10", "rows of 0 1", "watermark 100"}));
+}
+
 /// N9: the live channel goes on from the watermark its counterpart had come to.
 TEST(InputGate, N9_AfterTheReplayTheLiveInputsStartWhereTheRestoredOnesEnded) {
   Channels channels(2);

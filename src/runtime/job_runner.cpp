@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/planted_bug.h"
 #include "checkpoint/operator_match.h"
 #include "checkpoint/redistribution.h"
 #include "checkpoint/savepoint.h"
@@ -348,7 +349,7 @@ Result<JobAttempt::Outcome> JobRunner::run_attempt() {
       options.incarnation = restored->manifest.incarnation;
       options.lineage = restored->manifest.lineage;
     }
-    if (chosen_.has_value() && options_.is_snapshot_claimed &&
+    if (chosen_.has_value() && (options_.is_snapshot_claimed || planted_bug("F2")) &&
         chosen_->base != std::filesystem::absolute(store_->root()).lexically_normal().string()) {
       options.claimed_snapshot =
           checkpoint::snapshot_directory_of(chosen_->manifest, chosen_->base);

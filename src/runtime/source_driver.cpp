@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted_bug.h"
 #include "runtime/task_scope.h"
 
 namespace weir::runtime {
@@ -103,8 +104,9 @@ SourceDriver::WatermarkUpdate SourceDriver::update_watermark(std::int64_t now_ns
     }
   }
   // A reader without splits is idle only where idleness is asked for; otherwise it may yet get one.
-  const bool is_idle = !is_any_active && idle_timeout_ns > 0;
-  const TimestampMs combined = is_any_active ? lowest : (is_idle ? highest : kMinTimestamp);
+  const bool is_idle = !is_any_active && idle_timeout_ns > 0 && !planted_bug("J5");
+  const TimestampMs combined =
+      is_any_active ? lowest : (is_idle && !planted_bug("J6") ? highest : kMinTimestamp);
   if (combined > watermark_) {
     watermark_ = combined;
     update.watermark = combined;

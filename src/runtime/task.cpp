@@ -2,6 +2,7 @@
 
 #include <exception>
 
+#include "base/planted_bug.h"
 #include "runtime/task_scope.h"
 
 namespace weir::runtime {
@@ -220,13 +221,13 @@ void Task::handle(TaskMessage& message) {
   const bool is_of_enumerator = std::holds_alternative<TriggerBarrier>(message) ||
                                 std::holds_alternative<AddSplits>(message) ||
                                 std::holds_alternative<NoMoreSplits>(message);
-  if (is_of_enumerator && is_behind_barrier) {
+  if (is_of_enumerator && is_behind_barrier && !planted_bug("H8")) {
     behind_barrier_.push_back(std::move(message));
     return;
   }
   if (auto* trigger = std::get_if<TriggerBarrier>(&message)) {
     is_paused_ = false;
-    if (trigger->barrier.is_drain) {
+    if (trigger->barrier.is_drain || (trigger->barrier.is_terminal && planted_bug("M1"))) {
       drain_ = trigger->barrier;
     } else {
       barriers_.push_back({trigger->barrier});

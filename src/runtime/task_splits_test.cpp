@@ -81,7 +81,7 @@ class TaskSplitsTest : public ::testing::Test {
 
 // The enumerator takes its own snapshot just before it sends the barrier: a split it deals out
 // afterwards is in that snapshot. Were it in the reader's, too, a restore would read it twice.
-TEST_F(TaskSplitsTest, ASplitThatArrivesBehindABarrierIsNotInItsCheckpoint) {
+TEST_F(TaskSplitsTest, H8_ASplitThatArrivesBehindABarrierIsNotInItsCheckpoint) {
   task_->post(AddSplits{{{"before", ""}}});
   task_->post(TriggerBarrier{barrier(1)});
   task_->post(AddSplits{{{"between", ""}}});

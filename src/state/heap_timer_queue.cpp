@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "state/timestamp_set.h"
 #include "weir/check.h"
 #include "weir/time.h"
@@ -21,7 +22,7 @@ std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) 
 }  // namespace
 
 StateTableDescriptor HeapTimerQueue::descriptor(std::string name, const TypeOps& key) {
-  return {std::move(name), &key, &type_ops<TimestampSet>(), nullptr};
+  return {planted_bug("I4") ? "timers" : std::move(name), &key, &type_ops<TimestampSet>(), nullptr};
 }
 
 HeapTimerQueue::HeapTimerQueue(StateTable& table, const TypeOps& key)

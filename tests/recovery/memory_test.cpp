@@ -92,8 +92,8 @@ class MemoryTest : public RecoveryTest {
                               make_restart_strategy(settings, [] { return 0.5; }));
     std::atomic<bool> is_over{false};
     std::thread when_full([&] {
-      // Until nothing more comes for a while.
-      for (std::int64_t calm = 0, last = 0; !is_over && (calm < 10 || last == 0); ++calm) {
+      // Until nothing more comes for so long that not even a sanitizer beside a build explains it.
+      for (std::int64_t calm = 0, last = 0; !is_over && (calm < 30 || last == 0); ++calm) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         const std::int64_t used = runner.memory().network().used();
         calm = used == last ? calm : 0;

@@ -49,7 +49,7 @@ TEST_F(RecoveryTest, AnOperatorWithoutUidIsRefusedWhereUidsAreNotGenerated) {
   EXPECT_THAT(result.error().message, HasSubstr("everything"));
 }
 
-TEST_F(RecoveryTest, StateThatNoOperatorClaimsIsRefusedUnlessTheUserDropsIt) {
+TEST_F(RecoveryTest, E10_StateThatNoOperatorClaimsIsRefusedUnlessTheUserDropsIt) {
   expect_state(run_counts(configuration(), Bomb::stopping(400)), JobState::kSuspended);
   const auto run_with_another_uid = [&](const Configuration& settings) {
     Environment environment(settings);

@@ -285,7 +285,7 @@ TEST_F(RocksDbBackendTest, ExpiredValuesAreLeftOutByCompactions) {
   EXPECT_EQ(sum_of(sums, 1), 1);
 }
 
-TEST_F(RocksDbBackendTest, WhatKilledProcessesLeftIsRemoved) {
+TEST_F(RocksDbBackendTest, E9_WhatKilledProcessesLeftIsRemoved) {
   const std::string stale = directory_.file("local") + "/weir-rocksdb-1-1";
   std::filesystem::create_directories(stale + "/1-count");
   std::ofstream(stale + "/1-count/000001.sst") << "x";
