@@ -99,6 +99,7 @@ void HeapTable::remove_namespace(NamespaceShards& shards) {
   const auto found = namespaces_.find(shards.ns);
   WEIR_CHECK(found != namespaces_.end());
   last_ = nullptr;
+  ++rebuilds_;
   recent(shards.ns) = nullptr;
   if (tombstones_.keeps_keys && epoch_ > tombstones_.needed_above) {
     dropped_since_.push_back({shards.ns, epoch_});

@@ -155,7 +155,8 @@ class HeapTable : public StateTable, public RestoreTarget {
   const KeyGroupIndex key_groups_;
   const std::uint32_t split_entries_;
   std::uint32_t epoch_ = kFirstEpoch;
-  std::uint64_t rebuilds_ = 0;  ///< rises with every rebuilt shard: slots found before are void
+  /// Rises with every rebuilt shard and dropped namespace: slots found before are void.
+  std::uint64_t rebuilds_ = 0;
   MovedSlots moved_;
   bool has_garbage_ = false;  ///< collect_garbage() has something to do
   TombstoneRule tombstones_;

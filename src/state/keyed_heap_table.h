@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "state/heap_table.h"
 #include "weir/check.h"
@@ -91,6 +92,9 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   const void* find(StateNamespace ns, const void* key, std::uint32_t hash) override {
+    if (const std::byte* entry = prefetched(ns, key, hash)) {
+      return entry + layout_.value_offset;
+    }
     NamespaceShards* shards = find_namespace(ns);
     if (shards == nullptr) {
       return nullptr;
@@ -100,6 +104,9 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   void* find_for_update(StateNamespace ns, const void* key, std::uint32_t hash) override {
+    if (std::byte* entry = written_already(ns, key, hash)) {
+      return entry + layout_.value_offset;
+    }
     NamespaceShards* shards = find_namespace(ns);
     if (shards == nullptr) {
       return nullptr;
@@ -114,6 +121,9 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   void* find_or_create(StateNamespace ns, const void* key, std::uint32_t hash) override {
+    if (std::byte* entry = written_already(ns, key, hash)) {
+      return entry + layout_.value_offset;
+    }
     if (has_garbage_) [[unlikely]] {
       collect_garbage();
     }
@@ -142,13 +152,30 @@ class KeyedHeapTable final : public HeapTable {
       return;
     }
     Lookup lookup{*shards, column, nullptr, {}, {}, 0, 0};
-    while (lookup.located < column.count) {
-      const std::size_t begin = lookup.located;
-      locate(lookup);
-      for (std::size_t i = begin; i < lookup.located; ++i) {
-        fetch_pair(lookup.places[i % kPlaces].slot, layout_);
+    if (!compares_pairs_) {
+      while (lookup.located < column.count) {
+        const std::size_t begin = lookup.located;
+        locate(lookup);
+        for (std::size_t i = begin; i < lookup.located; ++i) {
+          __builtin_prefetch(lookup.places[i % kPlaces].slot, 1);
+        }
       }
+      return;
     }
+    prefetched_.entries.resize(column.count);
+    locate(lookup);
+    for (std::size_t i = 0; i < std::min(kKeysAhead, column.count); ++i) {
+      fetch_pair(lookup.places[i].slot, layout_);
+    }
+    for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
+      locate(lookup);
+      prefetch_block(lookup, begin);
+    }
+    prefetched_.column = column;
+    prefetched_.ns = ns;
+    prefetched_.rebuilds = rebuilds_;
+    prefetched_.index = 0;
+    prefetched_.key = column.data;
   }
 
  private:
@@ -158,7 +185,19 @@ class KeyedHeapTable final : public HeapTable {
   static constexpr std::size_t kKeysAhead = 32;
   static constexpr std::size_t kPlaces = 4 * kBlockKeys;
 
+  /// What prefetch() found on its way: the entries of a column's keys, null for those that are not
+  /// in the first two slots of their sequences.
+  struct Prefetched {
+    KeyColumn column;  ///< may be gone: its addresses are compared, its keys are not read
+    StateNamespace ns = kNoNamespace;
+    std::uint64_t rebuilds = 0;
+    std::size_t index = 0;  ///< of the key asked for last
+    const std::byte* key = nullptr;
+    std::vector<std::byte*> entries;
+  };
+
   const bool compares_pairs_ = KeyKind::kComparesPairs && layout_.stride <= kPairStrideMax;
+  Prefetched prefetched_;
 
   /// Where a key lives: the shard, and the first slot to look at.
   struct Place {
@@ -183,6 +222,34 @@ class KeyedHeapTable final : public HeapTable {
     std::size_t located;  ///< keys below have places
     std::size_t found;    ///< keys below have values or are left
   };
+
+  /// The live entry of a key that lies in the prefetched column, or null: look it up.
+  std::byte* prefetched(StateNamespace ns, const void* key, std::uint32_t hash) {
+    Prefetched& of = prefetched_;
+    const auto* at = static_cast<const std::byte*>(key);
+    if (at != of.key) {
+      // As numbers: the key may lie anywhere.
+      const std::size_t offset =
+          reinterpret_cast<std::uintptr_t>(at) - reinterpret_cast<std::uintptr_t>(of.column.data);
+      if (offset >= of.column.count * of.column.stride) {
+        return nullptr;
+      }
+      const bool is_next = at == of.key + of.column.stride;
+      of.index = is_next ? of.index + 1 : offset / of.column.stride;
+      of.key = at;
+    }
+    if (of.rebuilds != rebuilds_ || of.ns != ns || of.column.count == 0) {
+      return nullptr;
+    }
+    std::byte* entry = of.entries[of.index];
+    return entry != nullptr && KeyKind::matches(entry, layout_, key, hash) ? entry : nullptr;
+  }
+
+  /// The same, if it was written in this epoch, so that nothing has to be kept of it.
+  std::byte* written_already(StateNamespace ns, const void* key, std::uint32_t hash) {
+    std::byte* entry = prefetched(ns, key, hash);
+    return entry != nullptr && tag_of(entry) == epoch_ ? entry : nullptr;
+  }
 
   Shard& shard_of(NamespaceShards& shards, std::uint32_t hash) {
     if (!shards.is_split()) {
@@ -281,6 +348,26 @@ class KeyedHeapTable final : public HeapTable {
       left.absent_count += is_absent ? 1 : 0;
       left.keys[left.count] = i;
       left.count += is_absent ? 0 : 1;
+    }
+  }
+
+  /// Looks at the first two slots of a block's keys, and asks for the next two where the key is in
+  /// neither.
+  void prefetch_block(const Lookup& lookup, std::size_t begin) {
+    const std::size_t end = std::min(begin + kBlockKeys, lookup.column.count);
+    const EntryLayout layout = layout_;
+    const std::size_t key_stride = lookup.column.stride;
+    const std::byte* key = lookup.column.data + begin * key_stride;
+    for (std::size_t i = begin; i < end; ++i, key += key_stride) {
+      fetch_pair(lookup.places[(i + kKeysAhead) % kPlaces].slot, layout);
+      std::byte* slot = lookup.places[i % kPlaces].slot;
+      const PairMatch match = match_pair(slot, layout, key, lookup.column.hashes[i]);
+      const std::size_t missing = 1 - match.count;
+      // As numbers, lest the compiler makes branches of it.
+      prefetched_.entries[i] = reinterpret_cast<std::byte*>(
+          reinterpret_cast<std::uintptr_t>(match.entry) & (missing - 1));
+      __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(slot) +
+                                                       missing * 2 * layout.stride));
     }
   }
 

@@ -124,9 +124,10 @@ class ModelOperations {
     if (what < 50) {
       upsert(pick_namespace());
     } else if (what < 70) {
-      for (int i = 0; i < 100; ++i) {
-        single(pick_namespace());
+      for (int i = 0; i < 50; ++i) {
+        single(pick_namespace(), make_key<K>(pick(keys_)));
       }
+      column();
     } else if (what < 74) {
       drop(pick_namespace());
     } else {
@@ -149,25 +150,56 @@ class ModelOperations {
     model_.erase(ns);
   }
 
-  void upsert(StateNamespace ns) {
+  /// The keys of a batch that belong to one subtask.
+  struct Column {
+    std::vector<K> keys;
+    std::vector<std::uint32_t> hashes;
+    KeyColumn view() const {
+      return {reinterpret_cast<const std::byte*>(keys.data()), sizeof(K), hashes.data(),
+              keys.size()};
+    }
+  };
+  std::vector<Column> draw_columns(std::uint64_t count_max) {
     // Skewed, so that keys repeat inside a batch and tables also fill up.
     const std::uint64_t range = pick(3) == 0 ? keys_ : std::max<std::uint64_t>(1, keys_ / 64);
-    std::vector<std::vector<K>> keys(subtasks_.size());
-    std::vector<std::vector<std::uint32_t>> hashes(subtasks_.size());
-    for (std::uint64_t i = pick(1024) + 1; i > 0; --i) {
+    std::vector<Column> columns(subtasks_.size());
+    for (std::uint64_t i = pick(count_max) + 1; i > 0; --i) {
       const K key = make_key<K>(pick(range));
       const std::uint32_t hash = key_hash(key);
-      keys[owner(hash)].push_back(key);
-      hashes[owner(hash)].push_back(hash);
+      columns[owner(hash)].keys.push_back(key);
+      columns[owner(hash)].hashes.push_back(hash);
     }
+    return columns;
+  }
+
+  /// As an operator works on a batch: its keys are prefetched, then asked for in order, some
+  /// several times, some not; other keys and changes come between.
+  void column() {
+    const StateNamespace ns = pick_namespace();
+    const std::vector<Column> columns = draw_columns(200);
     for (std::size_t s = 0; s < subtasks_.size(); ++s) {
-      std::vector<void*> values(keys[s].size());
-      subtasks_[s].table->upsert(ns,
-                                 {reinterpret_cast<const std::byte*>(keys[s].data()), sizeof(K),
-                                  hashes[s].data(), keys[s].size()},
-                                 values.data());
+      subtasks_[s].table->prefetch(ns, columns[s].view());
+      for (const K& key : columns[s].keys) {
+        for (std::uint64_t times = pick(3); times > 0; --times) {
+          single(pick(8) == 0 ? pick_namespace() : ns, key);
+        }
+        if (pick(8) == 0) {
+          single(pick_namespace(), make_key<K>(pick(keys_)));
+        }
+        if (pick(400) == 0) {
+          drop(pick_namespace());
+        }
+      }
+    }
+  }
+
+  void upsert(StateNamespace ns) {
+    const std::vector<Column> columns = draw_columns(1024);
+    for (std::size_t s = 0; s < subtasks_.size(); ++s) {
+      std::vector<void*> values(columns[s].keys.size());
+      subtasks_[s].table->upsert(ns, columns[s].view(), values.data());
       for (std::size_t i = 0; i < values.size(); ++i, ++operations_) {
-        V& expected = model_[ns][keys[s][i]];
+        V& expected = model_[ns][columns[s].keys[i]];
         V& actual = *static_cast<V*>(values[i]);
         ASSERT_EQ(actual, expected);
         change(actual, operations_);
@@ -176,9 +208,9 @@ class ModelOperations {
     }
   }
 
-  void single(StateNamespace ns) {
+  /// One of the calls, with the address of `key`.
+  void single(StateNamespace ns, const K& key) {
     ++operations_;
-    const K key = make_key<K>(pick(keys_));
     const std::uint32_t hash = key_hash(key);
     StateTable& table = *subtasks_[owner(hash)].table;
     const auto space = model_.find(ns);
