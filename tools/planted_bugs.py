@@ -16,7 +16,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECONDS_MAX = 120
@@ -29,7 +28,7 @@ BUGS = [
      "weir_connector_file_test", "FileSinkTest.C9_AVanishedFileIsLostAndNoPartOfItsEpochAppears"),
     ("E9", "local files of a process that was killed stay",
      "weir_state_rocksdb_test", "RocksDbBackendTest.E9_WhatKilledProcessesLeftIsRemoved"),
-    ("E10", "state that no operator claims is dropped silently",
+    ("M4", "state that no operator claims is dropped silently",
      "weir_recovery_test", "RecoveryTest.E10_StateThatNoOperatorClaimsIsRefusedUnlessTheUserDropsIt"),
     ("F2", "a snapshot that belongs to somebody else is deleted when it is subsumed",
      "weir_recovery_test",
@@ -92,13 +91,10 @@ def main():
             print(f"planted_bugs: {test} fails without any bug: {complaint}", file=sys.stderr)
             failures += 1
             continue
-        began = time.monotonic()
         passed, complaint = run(program, test, bug)
         failures += passed
         print(f"| {bug} | {what} | `{test}` | "
               f"{'**nothing: not caught**' if passed else complaint} |", flush=True)
-        if time.monotonic() - began > SECONDS_MAX / 2:
-            print(f"planted_bugs: {bug} took {time.monotonic() - began:.0f} s", file=sys.stderr)
     return 1 if failures else 0
 
 

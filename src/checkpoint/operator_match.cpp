@@ -80,8 +80,7 @@ Status check_match(const Manifest& manifest, const OperatorMatch& match,
                        match.to_string() + ")"};
     }
   }
-  if (!match.dropped.empty() && !ignore_unclaimed_state && !planted_bug("M4") &&
-      !planted_bug("E10")) {
+  if (!match.dropped.empty() && !ignore_unclaimed_state && !planted_bug("M4")) {
     return Error{ErrorCode::kInvalidArgument,
                  "checkpoint " + std::to_string(manifest.checkpoint) +
                      " holds state that no operator of the job claims (" + match.to_string() +

@@ -1,5 +1,4 @@
 #include "io/local_file_system.h"
-#include "base/planted_bug.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +17,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/planted_bug.h"
 
 namespace weir {
 namespace {

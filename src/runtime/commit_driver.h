@@ -60,6 +60,11 @@ class CommitDriver {
   void on_time();
 
   const checkpoint::CommitLedger& ledger() const { return ledger_; }
+  /// Age of the oldest commit that was tried and is not proved yet; 0 = there is none.
+  std::int64_t oldest_age_ms() const {
+    const auto oldest_ms = ledger_.oldest_first_try_ms();
+    return oldest_ms.has_value() ? now_ms() - *oldest_ms : 0;
+  }
   /// The ledger knows of everything that the restored checkpoint left open.
   bool is_restored() const { return is_restored_; }
   /// Files of proved commits since the last call.
@@ -85,7 +90,7 @@ class CommitDriver {
   void start(const checkpoint::StartCommit& commit);
   void abort_orphans(const std::string& sink_uid);
   void orphans_done(const std::string& sink_uid, const Status& status);
-  std::int64_t now_ms() { return options_.clock->monotonic_ns() / 1'000'000; }
+  std::int64_t now_ms() const { return options_.clock->monotonic_ns() / 1'000'000; }
 
   const Options options_;
   checkpoint::CommitLedger ledger_;

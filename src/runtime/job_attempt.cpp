@@ -405,9 +405,7 @@ void JobAttempt::describe(JobStatus& status) const {
     const checkpoint::CommitLedger& ledger = commits_->ledger();
     status.pending_committables = static_cast<std::int64_t>(ledger.outstanding_count());
     status.commit_retries = ledger.retries();
-    const auto oldest_ms = ledger.oldest_first_try_ms();
-    status.oldest_commit_age_ms =
-        oldest_ms.has_value() ? services_.clock->monotonic_ns() / 1'000'000 - *oldest_ms : 0;
+    status.oldest_commit_age_ms = commits_->oldest_age_ms();
   }
   if (checkpoints_ != nullptr) {
     const checkpoint::CheckpointStatistics& statistics = checkpoints_->statistics();

@@ -77,10 +77,7 @@ class KeyedHeapTable final : public HeapTable {
     // Three blocks are in work at a time: while the keys of one are looked up, the slots of the
     // next are on their way from memory, and so is what the block before it still looks for.
     Lookup lookup{shards, column, values, {}, {}, 0, 0};
-    locate(lookup);
-    for (std::size_t i = 0; i < std::min(kKeysAhead, column.count); ++i) {
-      fetch_pair(lookup.places[i].slot, layout_);
-    }
+    start(lookup);
     for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
       locate(lookup);
       Left& left = lookup.left[begin / kBlockKeys % 2];
@@ -157,16 +154,13 @@ class KeyedHeapTable final : public HeapTable {
         const std::size_t begin = lookup.located;
         locate(lookup);
         for (std::size_t i = begin; i < lookup.located; ++i) {
-          __builtin_prefetch(lookup.places[i % kPlaces].slot, 1);
+          fetch_pair(lookup.places[i % kPlaces].slot, layout_);
         }
       }
       return;
     }
     prefetched_.entries.resize(column.count);
-    locate(lookup);
-    for (std::size_t i = 0; i < std::min(kKeysAhead, column.count); ++i) {
-      fetch_pair(lookup.places[i].slot, layout_);
-    }
+    start(lookup);
     for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
       locate(lookup);
       prefetch_block(lookup, begin);
@@ -258,6 +252,14 @@ class KeyedHeapTable final : public HeapTable {
     const std::uint32_t group = key_groups_.of(hash);
     WEIR_CHECK_MESSAGE(group < key_groups_.count(), "a key of another subtask's key group");
     return shards[group];
+  }
+
+  /// Finds the places of the first block of keys and asks for the first of them.
+  void start(Lookup& lookup) {
+    locate(lookup);
+    for (std::size_t i = 0; i < std::min(kKeysAhead, lookup.column.count); ++i) {
+      fetch_pair(lookup.places[i].slot, layout_);
+    }
   }
 
   /// Finds the places of the next block of keys.
