@@ -497,6 +497,9 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
   std::size_t spent = 0;
   std::uint32_t slot = begin;
   RunAppender to(*writer_, run, encoding_);
+  if (to.takes_images() && whole != Whole::kSome) {
+    return walk_images(shard, whole, to, slots_max);
+  }
   const std::byte* entry = shard.slots + slot * stride;
   for (; slot < shard.capacity && spent < slots_max; ++slot, entry += stride) {
     ++spent;
@@ -513,6 +516,35 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
   }
   writer_->add_whole_bytes(whole_bytes);
   shard.walked = slot == shard.capacity ? Shard::kNotWalked : slot;
+  return spent;
+}
+
+std::size_t HeapTable::walk_images(Shard& shard, Whole whole, RunAppender& to,
+                                   std::size_t slots_max) {
+  const std::size_t stride = layout_.stride;
+  const bool in_whole = whole == Whole::kAll;
+  const std::uint32_t first = in_whole ? kRestoredEpoch : since_ + 1;
+  std::size_t spent = 0;
+  while (shard.walked < shard.capacity && spent < slots_max) {
+    const std::byte* const slots = shard.slots + shard.walked * stride;
+    const std::size_t count =
+        std::min({std::size_t{shard.capacity - shard.walked}, slots_max - spent, kRunEntries});
+    std::uint32_t tags = 0;
+    std::size_t bytes =
+        to.append_written(slots, count, stride, first, epoch_, tags) * to.image_bytes();
+    if (since_ != 0 && (tags & kErasedBit) != 0) {
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::byte* const entry = slots + i * stride;
+        if (!is_live_tag(tag_of(entry)) && is_wanted(tag_of(entry), false)) {
+          bytes += to.append(entry, false);
+        }
+      }
+    }
+    writer_->add_whole_bytes(in_whole ? bytes : 0);
+    shard.walked += static_cast<std::uint32_t>(count);
+    spent += count + bytes / kBytesPerSlotCost;
+  }
+  shard.walked = shard.walked == shard.capacity ? Shard::kNotWalked : shard.walked;
   return spent;
 }
 

@@ -21,6 +21,7 @@
 namespace weir::state {
 
 class HeapTable;
+class RunAppender;
 
 /// A position in the walk of a snapshot over one namespace of one table.
 struct WalkPosition {
@@ -203,6 +204,8 @@ class HeapTable : public StateTable, public RestoreTarget {
   }
   std::size_t append(SnapshotWriter::Stream stream, const RunHeader& run, const std::byte* entry);
   std::size_t walk_shard(NamespaceShards& shards, std::uint32_t index, std::size_t slots_max);
+  /// The same where entries are stored as they lie in memory.
+  std::size_t walk_images(Shard& shard, Whole whole, RunAppender& to, std::size_t slots_max);
   /// The same where it is known which slots were written.
   std::size_t walk_log(Shard& shard, WriteLog& log, const RunHeader& run, std::size_t slots_max);
   NamespaceShards*& recent(StateNamespace ns);

@@ -101,7 +101,7 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   void* find_for_update(StateNamespace ns, const void* key, std::uint32_t hash) override {
-    if (std::byte* entry = written_already(ns, key, hash)) {
+    if (std::byte* entry = prefetched_for_update(ns, key, hash)) {
       return entry + layout_.value_offset;
     }
     NamespaceShards* shards = find_namespace(ns);
@@ -118,7 +118,7 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   void* find_or_create(StateNamespace ns, const void* key, std::uint32_t hash) override {
-    if (std::byte* entry = written_already(ns, key, hash)) {
+    if (std::byte* entry = prefetched_for_update(ns, key, hash)) {
       return entry + layout_.value_offset;
     }
     if (has_garbage_) [[unlikely]] {
@@ -160,13 +160,18 @@ class KeyedHeapTable final : public HeapTable {
       return;
     }
     prefetched_.entries.resize(column.count);
+    prefetched_.shard_of.resize(column.count);
     start(lookup);
     for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
       locate(lookup);
-      prefetch_block(lookup, begin);
+      prefetch_block(lookup, begin, lookup.left[begin / kBlockKeys % 2]);
+      prefetch_left(lookup, lookup.left[1 - begin / kBlockKeys % 2]);
     }
+    prefetch_left(lookup, lookup.left[0]);
+    prefetch_left(lookup, lookup.left[1]);
     prefetched_.column = column;
     prefetched_.ns = ns;
+    prefetched_.shards = shards;
     prefetched_.rebuilds = rebuilds_;
     prefetched_.index = 0;
     prefetched_.key = column.data;
@@ -180,14 +185,16 @@ class KeyedHeapTable final : public HeapTable {
   static constexpr std::size_t kPlaces = 4 * kBlockKeys;
 
   /// What prefetch() found on its way: the entries of a column's keys, null for those that are not
-  /// in the first two slots of their sequences.
+  /// in the first four slots of their sequences.
   struct Prefetched {
     KeyColumn column;  ///< may be gone: its addresses are compared, its keys are not read
     StateNamespace ns = kNoNamespace;
+    NamespaceShards* shards = nullptr;
     std::uint64_t rebuilds = 0;
     std::size_t index = 0;  ///< of the key asked for last
     const std::byte* key = nullptr;
     std::vector<std::byte*> entries;
+    std::vector<Shard*> shard_of;
   };
 
   const bool compares_pairs_ = KeyKind::kComparesPairs && layout_.stride <= kPairStrideMax;
@@ -239,10 +246,13 @@ class KeyedHeapTable final : public HeapTable {
     return entry != nullptr && KeyKind::matches(entry, layout_, key, hash) ? entry : nullptr;
   }
 
-  /// The same, if it was written in this epoch, so that nothing has to be kept of it.
-  std::byte* written_already(StateNamespace ns, const void* key, std::uint32_t hash) {
+  /// The same, ready to be written.
+  std::byte* prefetched_for_update(StateNamespace ns, const void* key, std::uint32_t hash) {
     std::byte* entry = prefetched(ns, key, hash);
-    return entry != nullptr && tag_of(entry) == epoch_ ? entry : nullptr;
+    if (entry != nullptr) {
+      mark(*prefetched_.shards, *prefetched_.shard_of[prefetched_.index], entry);
+    }
+    return entry;
   }
 
   Shard& shard_of(NamespaceShards& shards, std::uint32_t hash) {
@@ -354,23 +364,45 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   /// Looks at the first two slots of a block's keys, and asks for the next two where the key is in
-  /// neither.
-  void prefetch_block(const Lookup& lookup, std::size_t begin) {
+  /// neither: these keys go to `left`.
+  void prefetch_block(const Lookup& lookup, std::size_t begin, Left& left) {
     const std::size_t end = std::min(begin + kBlockKeys, lookup.column.count);
     const EntryLayout layout = layout_;
     const std::size_t key_stride = lookup.column.stride;
     const std::byte* key = lookup.column.data + begin * key_stride;
+    std::byte** const entries = prefetched_.entries.data();
+    Shard** const shard_of = prefetched_.shard_of.data();
+    std::uint32_t left_count = 0;
     for (std::size_t i = begin; i < end; ++i, key += key_stride) {
       fetch_pair(lookup.places[(i + kKeysAhead) % kPlaces].slot, layout);
-      std::byte* slot = lookup.places[i % kPlaces].slot;
-      const PairMatch match = match_pair(slot, layout, key, lookup.column.hashes[i]);
+      const Place place = lookup.places[i % kPlaces];
+      const PairMatch match = match_pair(place.slot, layout, key, lookup.column.hashes[i]);
       const std::size_t missing = 1 - match.count;
       // As numbers, lest the compiler makes branches of it.
-      prefetched_.entries[i] = reinterpret_cast<std::byte*>(
-          reinterpret_cast<std::uintptr_t>(match.entry) & (missing - 1));
-      __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(slot) +
-                                                       missing * 2 * layout.stride));
+      entries[i] = reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(match.entry) &
+                                                (missing - 1));
+      shard_of[i] = place.shard;
+      left.keys[left_count] = static_cast<std::uint32_t>(i);
+      left_count += static_cast<std::uint32_t>(missing);
     }
+    left.count = left_count;
+    for (std::uint32_t n = 0; n < left_count; ++n) {
+      const Place& place = lookup.places[left.keys[n] % kPlaces];
+      __builtin_prefetch(second_pair(*place.shard, place.slot), 1);
+    }
+  }
+
+  /// Looks at the next two slots of the keys that prefetch_block() left. Empties `left`.
+  void prefetch_left(const Lookup& lookup, Left& left) {
+    for (std::uint32_t n = 0; n < left.count; ++n) {
+      const std::size_t i = left.keys[n];
+      const Place& place = lookup.places[i % kPlaces];
+      const PairMatch match =
+          match_pair(second_pair(*place.shard, place.slot), layout_,
+                     lookup.column.data + i * lookup.column.stride, lookup.column.hashes[i]);
+      prefetched_.entries[i] = match.count != 0 ? match.entry : nullptr;
+    }
+    left.count = 0;
   }
 
   /// Finds or creates the keys that find_block() left. Empties `left`.
@@ -506,9 +538,7 @@ class KeyedHeapTable final : public HeapTable {
     std::byte* free_slot = nullptr;
     if (compares_pairs_ && !has_empty_slot(slot, layout_)) {
       // Most keys that are not in the first two slots are in the next two.
-      std::byte* next = slot + 2 * std::size_t{layout_.stride};
-      next = next == shard.end(layout_) ? shard.slots : next;
-      const PairMatch match = match_pair(next, layout_, key, hash);
+      const PairMatch match = match_pair(second_pair(shard, slot), layout_, key, hash);
       if (match.count != 0) [[likely]] {
         mark(shards, shard, match.entry);
         return match.entry;
@@ -529,6 +559,12 @@ class KeyedHeapTable final : public HeapTable {
       }
       slot = next_slot(shard, slot);
     }
+  }
+
+  /// The third slot of the probe sequence that begins here.
+  std::byte* second_pair(const Shard& shard, std::byte* slot) const {
+    slot += 2 * std::size_t{layout_.stride};
+    return slot == shard.end(layout_) ? shard.slots : slot;
   }
 
   std::byte* next_slot(const Shard& shard, std::byte* slot) const {
