@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/local_path.h"
 #include "checkpoint_commands.h"
 #include "compat_command.h"
 #include "job_commands.h"
@@ -30,6 +31,19 @@ struct Words {
   int status = kExitOk;
 };
 
+/// Words that name a place may be URIs.
+CLI::Validator place() {
+  return {[](std::string& word) -> std::string {
+            const Result<std::string> path = local_path(word);
+            if (!path.ok()) {
+              return path.error().message;
+            }
+            word = path.value();
+            return {};
+          },
+          ""};
+}
+
 CLI::App* add_command(CLI::App& group, Words& words, const std::string& name,
                       const std::string& description) {
   CLI::App* command = group.add_subcommand(name, description);
@@ -46,7 +60,8 @@ CLI::App* add_job_command(CLI::App& group, Words& words, const std::string& name
   command
       ->add_option("JOB", words.first,
                    "The job's checkpoint directory, its job id, or its control socket")
-      ->required();
+      ->required()
+      ->transform(place());
   command->add_option("--timeout", words.timeout_s, "Seconds to wait for the job's answer")
       ->check(CLI::Range(1, 86'400));
   command->callback([&words, run] {
@@ -65,11 +80,11 @@ void add_checkpoint_commands(CLI::App& app, Words& words) {
   const std::string directory = "A checkpoint directory, or the directory of one job in it";
 
   CLI::App* list = add_command(*group, words, "list", "What snapshots there are");
-  list->add_option("DIR", words.first, directory)->required();
+  list->add_option("DIR", words.first, directory)->required()->transform(place());
   list->callback([&words] { words.status = list_checkpoints(words.first, words.is_json); });
 
   CLI::App* describe = add_command(*group, words, "describe", "What is in a snapshot");
-  describe->add_option("SNAPSHOT", words.first, snapshot)->required();
+  describe->add_option("SNAPSHOT", words.first, snapshot)->required()->transform(place());
   describe->add_flag("--key-groups", words.has_key_groups,
                      "Entries and bytes per key group; reads all state files");
   describe->callback([&words] {
@@ -78,12 +93,12 @@ void add_checkpoint_commands(CLI::App& app, Words& words) {
 
   CLI::App* verify =
       add_command(*group, words, "verify", "Read every byte back; exit status 1 on damage");
-  verify->add_option("SNAPSHOT", words.first, snapshot)->required();
+  verify->add_option("SNAPSHOT", words.first, snapshot)->required()->transform(place());
   verify->callback([&words] { words.status = verify_snapshot_at(words.first, words.is_json); });
 
   CLI::App* diff = add_command(*group, words, "diff", "What changed between two snapshots");
-  diff->add_option("A", words.first, snapshot)->required();
-  diff->add_option("B", words.second, snapshot)->required();
+  diff->add_option("A", words.first, snapshot)->required()->transform(place());
+  diff->add_option("B", words.second, snapshot)->required()->transform(place());
   diff->callback(
       [&words] { words.status = diff_snapshots(words.first, words.second, words.is_json); });
 
@@ -91,7 +106,7 @@ void add_checkpoint_commands(CLI::App& app, Words& words) {
                   trigger_checkpoint);
 
   CLI::App* du = add_command(*group, words, "du", "What takes how much space");
-  du->add_option("DIR", words.first, directory)->required();
+  du->add_option("DIR", words.first, directory)->required()->transform(place());
   du->callback([&words] { words.status = measure_storage(words.first, words.is_json); });
 }
 
@@ -111,7 +126,8 @@ void add_savepoint_commands(CLI::App& app, Words& words) {
                  "End the input for good first: windows and timers fire");
   CLI::App* dispose = add_command(*group, words, "dispose", "Delete a savepoint");
   dispose->add_option("PATH", words.first, "The savepoint's directory, or its _metadata file")
-      ->required();
+      ->required()
+      ->transform(place());
   dispose->callback([&words] { words.status = dispose_savepoint_at(words.first, words.is_json); });
 }
 
@@ -130,7 +146,8 @@ CLI::App* add_state_command(CLI::App& group, Words& words, const std::string& na
   command
       ->add_option("SNAPSHOT", words.address.snapshot,
                    "A checkpoint's or savepoint's directory, or its _metadata file")
-      ->required();
+      ->required()
+      ->transform(place());
   command->add_option("UID", words.address.uid, "Of the operator")->required();
   command->add_option("STATE", words.address.state, "Name of the state, or of the timers")
       ->required();
@@ -143,7 +160,8 @@ void add_state_import(CLI::App& group, Words& words) {
   in->add_option("FILE", words.imported.file, "Lines of JSON as export writes them; - for stdin")
       ->required();
   in->add_option("DIR", words.imported.directory, "Where the new savepoint's directory is made")
-      ->required();
+      ->required()
+      ->transform(place());
   in->add_flag("--replace", words.imported.replaces, "Drop what the state held before");
   in->add_option("--key-schema", words.imported.key_schema, "Of a state that is new");
   in->add_option("--value-schema", words.imported.value_schema, "Of a state that is new");
@@ -180,7 +198,8 @@ void add_compat_command(CLI::App& app, Words& words) {
   CLI::App* compat =
       add_command(app, words, "compat", "Whether a job would start from a snapshot, and with what");
   compat->add_option("SNAPSHOT", words.first, "A checkpoint's or savepoint's directory")
-      ->required();
+      ->required()
+      ->transform(place());
   compat->add_option("JOB", words.second, "The job's program; it is run as far as its execute()")
       ->required();
   compat->add_option("--timeout", words.timeout_s, "Seconds for the job to come to its execute()")

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/local_path.h"
 #include "file/file_committer.h"
 #include "file/file_sink_writer.h"
 #include "file/part_file.h"
@@ -36,6 +37,9 @@ class RowFileSink final : public Sink {
         settings_(std::move(settings)) {
     if (settings_.files == nullptr) {
       settings_.files = &local_file_system();
+    }
+    if (Result<std::string> path = local_path(settings_.path); path.ok()) {
+      settings_.path = std::move(path).value();
     }
     while (settings_.path.size() > 1 && settings_.path.back() == '/') {
       settings_.path.pop_back();
@@ -80,6 +84,9 @@ class RowFileSink final : public Sink {
   Status check_settings() const {
     if (settings_.path.empty()) {
       return wrong("the path is empty");
+    }
+    if (const Result<std::string> path = local_path(settings_.path); !path.ok()) {
+      return path.error().with_context("file sink");
     }
     if (settings_.guarantee == DeliveryGuarantee::kNone) {
       return wrong("DeliveryGuarantee::kNone is not offered; use kAtLeastOnce or kExactlyOnce");

@@ -279,6 +279,20 @@ TEST_F(FileSinkTest, OrphansOfThisSinkOnlyAreRemoved) {
   EXPECT_EQ(commit(*sink, named, 2), CommitOutcome::kCommitted);
 }
 
+TEST_F(FileSinkTest, ThePathMayBeAUri) {
+  const auto preflight = [this](const std::string& path) {
+    return FileSink<Row>::for_row_format(path, [](const Row&, std::string&) {})
+        .build()
+        ->preflight(context_of(1));
+  };
+  const std::string below = (root_ / "by-uri").string();
+  EXPECT_TRUE(preflight("file://" + below + "/").ok());
+  EXPECT_TRUE(fs::is_directory(below));
+  const Status elsewhere = preflight("s3://bucket/rows");
+  ASSERT_FALSE(elsewhere.ok());
+  EXPECT_EQ(elsewhere.error().message.substr(0, 40), "file sink: 's3://bucket/rows' is on 's3'");
+}
+
 TEST_F(FileSinkTest, SettingsThatWouldHideResultsAreRefused) {
   EXPECT_FALSE(builder().with_prefix_suffix("", "").build()->preflight(context_of(1)).ok());
   EXPECT_FALSE(builder().with_prefix_suffix(".part", "").build()->preflight(context_of(1)).ok());

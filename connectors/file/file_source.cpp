@@ -9,6 +9,7 @@
 
 #include <glob.h>
 
+#include "base/local_path.h"
 #include "file/line_reader.h"
 #include "io/local_file_system.h"
 #include "weir/codec.h"
@@ -249,12 +250,19 @@ class FileReader final : public SourceReader {
 class LineSource final : public Source {
  public:
   LineSource(const TypeOps& type, detail::DecodeLines decode, FileSourceSettings settings)
-      : type_(type), decode_(std::move(decode)), settings_(std::move(settings)) {}
+      : type_(type), decode_(std::move(decode)), settings_(std::move(settings)) {
+    if (Result<std::string> path = local_path(settings_.path); path.ok()) {
+      settings_.path = std::move(path).value();
+    }
+  }
 
   Boundedness boundedness() const override { return Boundedness::kBounded; }
   const TypeOps& record_type() const override { return type_; }
 
   Status preflight(const SourceContext& context) override {
+    if (const Result<std::string> path = local_path(settings_.path); !path.ok()) {
+      return path.error().with_context("file source");
+    }
     // A restored job knows its files; those it has read may be gone.
     return context.is_restored ? Status() : find_files(settings_.path).status();
   }

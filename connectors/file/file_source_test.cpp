@@ -188,6 +188,7 @@ TEST_F(FileSourceTest, DirectoriesAndPatternsLeaveOutHiddenFiles) {
   write("in/_temporary/d.csv", "9\n");
   EXPECT_THAT(lines_of((root_ / "in").string()), ElementsAre("1", "2", "3"));
   EXPECT_THAT(lines_of((root_ / "in/*.csv").string()), ElementsAre("1", "2"));
+  EXPECT_THAT(lines_of("file://" + (root_ / "in/*.csv").string()), ElementsAre("1", "2"));
 }
 
 TEST_F(FileSourceTest, WhatCannotBeReadIsSaidBeforeTheStart) {
@@ -198,6 +199,7 @@ TEST_F(FileSourceTest, WhatCannotBeReadIsSaidBeforeTheStart) {
   EXPECT_EQ(preflight((root_ / "*.none").string()).error().code, ErrorCode::kNotFound);
   EXPECT_THAT(preflight(write("a.gz", "")).error().message, HasSubstr("compressed"));
   EXPECT_TRUE(preflight(write("a.txt", "")).ok());
+  EXPECT_THAT(preflight("hdfs:///in").error().message, HasSubstr("'hdfs:///in' is on 'hdfs'"));
 }
 
 TEST_F(FileSourceTest, EveryFileIsReadOnceByWhicheverReaderAsks) {

@@ -113,6 +113,7 @@ Status number_in(const T& value) {
 Status backoff_multiplier(const double& value);
 Status jitter_factor(const double& value);
 Status not_empty(const std::string& value);
+Status location(const std::string& value);
 Status job_id(const std::string& value);
 
 }  // namespace detail
@@ -164,10 +165,11 @@ inline constexpr ConfigOption<int> kRetainedCheckpoints{
     "execution.checkpointing.num-retained", "1", "Completed checkpoints that are kept.",
     detail::number_in<1, detail::kNoLimit, int>};
 inline constexpr ConfigOption<std::string> kCheckpointDir{
-    "execution.checkpointing.dir", "", "Directory for checkpoints.", detail::not_empty};
+    "execution.checkpointing.dir", "",
+    "Directory for checkpoints: a path, or its URI (file:///data).", detail::location};
 inline constexpr ConfigOption<std::string> kSavepointDir{
     "execution.checkpointing.savepoint-dir", "", "Directory for savepoints that name none.",
-    detail::not_empty};
+    detail::location};
 inline constexpr ConfigOption<CheckpointStorageType> kCheckpointStorage{
     "execution.checkpointing.storage", "filesystem",
     "Where checkpoints go. jobmanager keeps them in memory, lost with the process. (Flink's "
@@ -218,7 +220,7 @@ inline constexpr ConfigOption<bool> kUnalignedForced{
 
 inline constexpr ConfigOption<std::string> kRecoveryPath{
     "execution.state-recovery.path", "",
-    "Snapshot to start from: its directory or its _metadata file.", detail::not_empty};
+    "Snapshot to start from: its directory or its _metadata file.", detail::location};
 inline constexpr ConfigOption<ClaimMode> kRecoveryClaimMode{
     "execution.state-recovery.claim-mode", "NO_CLAIM",
     "CLAIM: the snapshot belongs to the job from now on, which deletes it when it is subsumed.",

@@ -66,7 +66,7 @@ inline constexpr ConfigOption<std::string> kRocksDbLocalDir{
     "state.backend.rocksdb.localdir", "",
     "Directory for RocksDB's working files, which no restart needs. Default: the machine's "
     "directory for temporary files.",
-    detail::not_empty};
+    detail::location};
 inline constexpr ConfigOption<SizeBytes> kRocksDbMemory{
     "state.backend.rocksdb.memory.fixed-per-tm", "512 mb",
     "Memory of all RocksDB state of the process: caches of values, blocks, indexes and filters. "

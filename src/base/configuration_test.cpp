@@ -321,6 +321,18 @@ TEST(ConfigurationValidate, CheckpointsNeedAPlace) {
   EXPECT_EQ(message_of(validate(configuration)), "");
 }
 
+TEST(ConfigurationValidate, PlacesAreOfThisMachine) {
+  for (const char* const key :
+       {"execution.checkpointing.dir", "execution.checkpointing.savepoint-dir",
+        "execution.state-recovery.path", "state.backend.rocksdb.localdir"}) {
+    Configuration configuration;
+    EXPECT_TRUE(configuration.set(key, "file:///tmp/x").ok()) << key;
+    EXPECT_THAT(message_of(configuration.set(key, "s3://bucket/x")),
+                AllOf(HasSubstr(key), HasSubstr("'s3://bucket/x' is on 's3'")));
+    EXPECT_THAT(message_of(configuration.set(key, "")), HasSubstr("must not be empty"));
+  }
+}
+
 TEST(ConfigurationValidate, WhatThisBuildLacksIsSaid) {
   Configuration configuration = with_checkpoints();
   configuration.set(options::kLocalBackup, true);

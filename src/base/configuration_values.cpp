@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/local_path.h"
 #include "weir/config_options.h"
 #include "weir/configuration.h"
 #include "weir/rocksdb_options.h"
@@ -254,6 +255,11 @@ Status jitter_factor(const double& value) { return check_range(value, 0.0, 1.0);
 
 Status not_empty(const std::string& value) {
   return trim(value).empty() ? Status(wrong("must not be empty")) : Status();
+}
+
+Status location(const std::string& value) {
+  WEIR_TRY(not_empty(value));
+  return local_path(value).status();
 }
 
 Status job_id(const std::string& value) {

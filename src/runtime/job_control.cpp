@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/local_path.h"
+
 namespace weir::runtime {
 
 SnapshotRequest::~SnapshotRequest() {
@@ -18,8 +20,14 @@ void SnapshotRequest::answer(Result<SnapshotInfo> result) {
 
 SnapshotReply JobControl::request(SnapshotRequest::Kind kind, const std::string& directory,
                                   bool is_drain) {
-  auto request = std::make_shared<SnapshotRequest>(kind, directory, is_drain);
+  const Result<std::string> path = local_path(directory);
+  auto request =
+      std::make_shared<SnapshotRequest>(kind, path.ok() ? path.value() : directory, is_drain);
   SnapshotReply reply = request->reply();
+  if (!path.ok()) {
+    request->answer(path.error().with_context("no savepoint"));
+    return reply;
+  }
   const std::lock_guard lock(mutex_);
   if (is_over_) {
     request->answer(Error{ErrorCode::kCancelled, "job '" + job_name_ + "' has ended"});

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/local_path.h"
 #include "weir/config_options.h"
 #include "weir/key_hash.h"
 #include "weir/rocksdb_options.h"
@@ -12,10 +13,15 @@
 namespace weir::runtime {
 namespace {
 
+/// Empty where the option is not set.
+std::string path_of(const Configuration& configuration, const ConfigOption<std::string>& option) {
+  // The check of the option has seen to it that it is one.
+  return local_path(configuration.find(option).value_or("")).value();
+}
+
 Status read_checkpoint_options(const Configuration& configuration, JobOptions& job) {
   using namespace options;
-  const auto directory = configuration.find(kCheckpointDir);
-  if (!directory.has_value()) {
+  if (!configuration.is_set(kCheckpointDir)) {
     return Error{ErrorCode::kInvalidArgument,
                  "execution.checkpointing.interval is set but execution.checkpointing.dir is not: "
                  "name a directory for the checkpoints"};
@@ -40,8 +46,8 @@ Status read_checkpoint_options(const Configuration& configuration, JobOptions& j
   job.is_incremental = configuration.get(kIncrementalCheckpoints);
   job.are_snapshots_compressed = configuration.get(kSnapshotCompression);
   job.aligned_timeout = configuration.get(kAlignedCheckpointTimeout);
-  job.store.directory = *directory;
-  job.savepoint_directory = configuration.find(kSavepointDir).value_or("");
+  job.store.directory = path_of(configuration, kCheckpointDir);
+  job.savepoint_directory = path_of(configuration, kSavepointDir);
   job.store.job_id = job.job_id;
   job.store.pipeline_id = job.pipeline_id;
   job.store.has_subdirectory = configuration.get(kCheckpointCreateSubdir);
@@ -57,7 +63,7 @@ state::RocksDbSettings rocksdb_settings_of(const Configuration& configuration) {
   using namespace options;
   using Settings = state::RocksDbSettings;
   Settings settings;
-  settings.local_directory = configuration.find(kRocksDbLocalDir).value_or("");
+  settings.local_directory = path_of(configuration, kRocksDbLocalDir);
   settings.memory_bytes = static_cast<std::uint64_t>(configuration.get(kRocksDbMemory).value);
   settings.write_buffer_ratio = configuration.get(kRocksDbWriteBufferRatio);
   settings.high_priority_ratio = configuration.get(kRocksDbHighPriorityRatio);
@@ -116,7 +122,7 @@ Result<JobOptions> job_options_of(const Configuration& configuration, const std:
   job.buffer_timeout = configuration.get(kBufferTimeout);
   job.max_parallelism = configuration.get(kMaxParallelism);
   job.is_max_parallelism_explicit = configuration.is_set(kMaxParallelism);
-  job.recovery_path = configuration.find(kRecoveryPath).value_or("");
+  job.recovery_path = path_of(configuration, kRecoveryPath);
   job.is_unclaimed_state_ignored = configuration.get(kIgnoreUnclaimedState);
   job.commit_retries = configuration.get(kCommitterRetries);
   WEIR_ASSIGN(job.uid_mapping,

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 
+#include "base/local_path.h"
 #include "checkpoint/snapshot_directory.h"
 #include "io/local_file_system.h"
 #include "state_processor/edited_operator.h"
@@ -66,7 +67,8 @@ SavepointEditor SavepointEditor::create(int max_parallelism) {
 
 Result<SavepointEditor> SavepointEditor::open(const std::string& snapshot) {
   FileSystem& files = local_file_system();
-  WEIR_ASSIGN(checkpoint::LoadedSnapshot loaded, checkpoint::load_snapshot(files, snapshot));
+  WEIR_ASSIGN(const std::string path, local_path(snapshot));
+  WEIR_ASSIGN(checkpoint::LoadedSnapshot loaded, checkpoint::load_snapshot(files, path));
   WEIR_ASSIGN(state_processor::SavepointDraft draft,
               state_processor::SavepointDraft::from(files, std::move(loaded)));
   return SavepointEditor(std::make_unique<Core>(std::move(draft)));
@@ -96,7 +98,8 @@ Result<detail::EditedOperator*> SavepointEditor::edit(const std::string& uid) {
 }
 
 Result<std::string> SavepointEditor::write(const std::string& directory) {
-  return core_->write(directory);
+  WEIR_ASSIGN(const std::string path, local_path(directory));
+  return core_->write(path);
 }
 
 }  // namespace weir

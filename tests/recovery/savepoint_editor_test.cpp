@@ -69,7 +69,7 @@ TEST_F(SavepointEditorTest, TheStateOfAJobIsChangedKeyByKey) {
   for (const bool is_incremental : {false, true}) {
     counts_ = std::make_shared<Target<Counted>>();
     const std::string snapshot = stopped_job(is_incremental);
-    SavepointEditor savepoint = value_of(SavepointEditor::open(snapshot));
+    SavepointEditor savepoint = value_of(SavepointEditor::open("file://" + snapshot));
     EXPECT_THAT(savepoint.uids(), ElementsAre("bomb", "count", "counts", "events"));
     auto counts = value_of(savepoint.keyed_state<std::int64_t>("count"));
     auto count = counts.states().value_state<std::int64_t>("count");
@@ -79,8 +79,9 @@ TEST_F(SavepointEditorTest, TheStateOfAJobIsChangedKeyByKey) {
       count.mutable_value() += 1'000;
     });
     EXPECT_EQ(keys.size(), static_cast<std::size_t>(source_.keys));
-    const std::string path = value_of(savepoint.write(savepoints()));
+    const std::string path = value_of(savepoint.write("file://" + savepoints()));
     expect_state(run_from(path), JobState::kFinished);
+    EXPECT_TRUE(path.starts_with(savepoints()));
     std::vector<Counted> rows = counts_->rows();
     std::vector<Counted> expected = expected_counts(source_);
     ASSERT_EQ(rows.size(), expected.size());

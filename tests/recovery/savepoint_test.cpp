@@ -157,6 +157,28 @@ TEST_F(SavepointTest, ASavepointMayBeMovedAndStartedAtAnyParallelism) {
   }
 }
 
+TEST_F(SavepointTest, PlacesMayBeUris) {
+  source_.count = 3000;
+  source_.events_per_checkpoint = 50;
+  Configuration settings = configuration();
+  settings.set(options::kCheckpointDir, "file://" + directory_);
+  JobClient job = start(settings);
+  ASSERT_TRUE(wait_until([&] { return counts_->commits() > 3; }));
+  const Result<SnapshotInfo> refused = answer(job.trigger_savepoint("s3://bucket/savepoints"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("'s3://bucket/savepoints' is on 's3'"));
+  const Result<SnapshotInfo> stopped =
+      answer(job.stop_with_savepoint(false, "file://" + savepoints()));
+  ASSERT_TRUE(stopped.ok()) << stopped.error().message;
+  EXPECT_TRUE(stopped.value().path.starts_with(savepoints() + "/")) << stopped.value().path;
+  ASSERT_TRUE(job.wait().ok());
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/" + job.job_id()));
+  Configuration next = chosen("file://" + stopped.value().path, "next");
+  next.set(options::kCheckpointDir, "file:" + directory_ + "/next");
+  expect_state(run_counts(next, dud()), JobState::kFinished);
+  EXPECT_EQ(counts_->rows(), expected_counts(source_));
+}
+
 // The same state gives the same bytes, however it came about.
 TEST_F(SavepointTest, TheFormIsCanonical) {
   source_.count = 1000;

@@ -332,6 +332,21 @@ TEST_F(CheckpointCommands, PathsThatAreNoSnapshotAreRefusedWithThoseThatAre) {
   }
 }
 
+TEST_F(CheckpointCommands, PlacesMayBeUris) {
+  for (const char* const command : {"list", "du"}) {
+    const ToolRun plain = run_tool({"checkpoint", command, job_});
+    const ToolRun uri = run_tool({"checkpoint", command, "file://" + job_});
+    EXPECT_EQ(uri.status, 0) << uri.err;
+    EXPECT_EQ(uri.out, plain.out);
+  }
+  EXPECT_EQ(run_tool({"checkpoint", "verify", "file:" + last()}).status, 0);
+  EXPECT_EQ(run_tool({"checkpoint", "diff", "file://" + last(), last()}).status, 0);
+  const ToolRun elsewhere = run_tool({"checkpoint", "verify", "gs://bucket/chk-1"});
+  EXPECT_EQ(elsewhere.status, 2);
+  EXPECT_NE(elsewhere.err.find("'gs://bucket/chk-1' is on 'gs'"), std::string::npos)
+      << elsewhere.err;
+}
+
 TEST(CommandLine, IsExplainedAndRefusedByTheShellsRules) {
   EXPECT_EQ(run_tool({}).status, 2);
   EXPECT_EQ(run_tool({"checkpoint"}).status, 2);
