@@ -264,12 +264,14 @@ TEST(HeapBackendModel, EightByteKeysWithPlainValues) {
   EXPECT_GT(model.operations(), 10'000U);
 }
 TEST(HeapBackendModel, AMillionOperations) {
-  run_operations([](std::uint64_t seed) {
+  int evolutions = 0;
+  run_operations([&](std::uint64_t seed) {
     Model<std::uint64_t, Sum> model(seed, seed % 2 == 0);
     model.run(kSteps, 20'000, 128);
-    EXPECT_GT(model.evolutions(), 0);
+    evolutions += model.evolutions();
     return model.operations();
   });
+  EXPECT_GT(evolutions, 0);
 }
 TEST(HeapBackendModel, FewKeysStayInOneTable) {
   Model<std::int32_t, Sum> model(2);
@@ -294,8 +296,9 @@ TEST(HeapBackendModel, SixByteKeys) {
 
 TEST(HeapBackendModel, DeltasOfEightByteKeys) {
   Model<std::uint64_t, Sum> model(11, true);
-  model.run(2 * kSteps, 20'000, 128);
-  EXPECT_GT(model.deltas(), kSteps / 50);
+  constexpr int kEnough = 1'400;  // until a chain loses a file that is not needed
+  model.run(kEnough, 20'000, 128);
+  EXPECT_GT(model.deltas(), kEnough / 100);
   EXPECT_GT(model.left_out(), 0);
 }
 TEST(HeapBackendModel, DeltasOfFewKeysInOneTable) {
