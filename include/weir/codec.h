@@ -132,8 +132,9 @@ class Decoder {
 
 /// How a type is stored: its schema, and encode/decode. Specialise it for a type of your own with
 /// static members `std::string schema()`, `void encode(const T&, Encoder&)` and
-/// `void decode(Decoder&, T&)`. Arithmetic types, enums, strings, the usual containers, optional,
-/// pair, and aggregates of all these work without that.
+/// `void decode(Decoder&, T&)`, which takes what encode() wrote and leaves alone what follows it.
+/// Arithmetic types, enums, strings, the usual containers, optional, pair, and aggregates of all
+/// these work without that.
 template <class T>
 struct Codec;
 

@@ -49,6 +49,7 @@ class StateHandle {
   }
   void erase_stored() const { table_->erase(kNoNamespace, current_->key, current_->hash); }
   TtlRule* ttl() const { return ttl_.get(); }
+  const CurrentKey& current() const { return *current_; }
 
   /// Of state whose parts expire one by one: whether there is anything to read, after what has
   /// expired is removed and, if reads do so, the rest is refreshed.
@@ -209,98 +210,197 @@ class ListState : public detail::StateHandle {
   mutable List unexpired_;
 };
 
-/// A map per key.
+/// A map per key. In RocksDB its entries are kept one by one: what is not asked for is not read.
 template <class K, class V>
 class MapState : public detail::StateHandle {
+  using Entry = detail::Expiring<V>;
+
  public:
   using Map = std::unordered_map<K, V, detail::UserKeyHash>;
-  using ExpiringMap = std::unordered_map<K, detail::Expiring<V>, detail::UserKeyHash>;
+  using ExpiringMap = std::unordered_map<K, Entry, detail::UserKeyHash>;
   using detail::StateHandle::StateHandle;
+  /// Of entries that are kept one by one.
+  MapState(MapTable* table, const detail::CurrentKey* current,
+           std::shared_ptr<detail::TtlRule> ttl = nullptr)
+      : StateHandle(nullptr, current, std::move(ttl)), table_(table) {}
 
   /// The entry's value, or null. Valid until the next change of any state.
   const V* get(const K& key) const {
     if (ttl() == nullptr) {
-      const Map* map = find_stored<Map>();
-      const auto entry = map == nullptr ? typename Map::const_iterator() : map->find(key);
-      return map == nullptr || entry == map->end() ? nullptr : &entry->second;
+      return find_entry<V>(key);
     }
-    const auto* map = find_stored<ExpiringMap>();
-    if (map == nullptr) {
+    const Entry* entry = find_entry<Entry>(key);
+    if (entry == nullptr) {
       return nullptr;
     }
-    const auto entry = map->find(key);
-    if (entry == map->end()) {
-      return nullptr;
-    }
-    if (ttl()->is_expired(entry->second) && ttl()->hides_expired()) {
-      remove_stored<ExpiringMap>(key);
+    if (ttl()->is_expired(*entry) && ttl()->hides_expired()) {
+      erase_entry<Entry>(key);
       return nullptr;
     }
     if (ttl()->is_refreshed_by_reads()) {
-      auto& refreshed = find_stored_for_update<ExpiringMap>()->find(key)->second;
-      refreshed.last_access_ms = ttl()->now;
-      return &refreshed.value;
+      Entry* refreshed = find_entry_for_update<Entry>(key);
+      refreshed->last_access_ms = ttl()->now;
+      return &refreshed->value;
     }
-    return &entry->second.value;
+    return &entry->value;
   }
   bool contains(const K& key) const { return get(key) != nullptr; }
   void put(const K& key, V value) { mutable_value(key) = std::move(value); }
   /// The entry's value to change in place, default-constructed when absent.
   V& mutable_value(const K& key) {
     if (ttl() == nullptr) {
-      return find_or_create_stored<Map>()[key];
+      return find_or_create_entry<V>(key);
     }
-    auto& entry = find_or_create_stored<ExpiringMap>().try_emplace(key, fresh()).first->second;
+    Entry& entry = find_or_create_entry<Entry>(key);
     if (ttl()->is_expired(entry)) {
-      entry = fresh();
+      entry.value = V{};
     }
     entry.last_access_ms = ttl()->now;
     return entry.value;
   }
   void remove(const K& key) {
     if (ttl() == nullptr) {
-      remove_stored<Map>(key);
+      erase_entry<V>(key);
     } else {
-      remove_stored<ExpiringMap>(key);
+      erase_entry<Entry>(key);
     }
   }
-  bool empty() const { return entries() == nullptr; }
-  /// All entries; null when there are none. With a time to live valid until the next call.
+  void clear() {
+    if (table_ != nullptr) {
+      table_->clear(current().key, current().hash);
+    } else {
+      StateHandle::clear();
+    }
+  }
+  bool empty() const {
+    if (table_ == nullptr || is_refreshed_by_reads()) {
+      return entries() == nullptr;
+    }
+    bool is_empty = true;
+    for_each_unexpired([&](const K& /*key*/, const V& /*value*/) {
+      is_empty = false;
+      return false;
+    });
+    return is_empty;
+  }
+  /// Calls visit(key, value) for each entry, in no order. `visit` must not change this state.
+  template <class F>
+  void for_each(F&& visit) const {
+    if (table_ == nullptr || is_refreshed_by_reads()) {
+      if (const Map* all = entries()) {
+        for (const auto& [key, value] : *all) {
+          visit(key, value);
+        }
+      }
+      return;
+    }
+    for_each_unexpired([&](const K& key, const V& value) {
+      visit(key, value);
+      return true;
+    });
+  }
+  /// All entries at once; null when there are none. With a time to live, and in RocksDB, a copy
+  /// that is valid until the next call.
   const Map* entries() const {
-    if (ttl() == nullptr) {
+    if (table_ == nullptr && ttl() == nullptr) {
       return find_stored<Map>();
     }
-    const auto* found = find_unexpired<ExpiringMap>([this](ExpiringMap& map) {
-      for (auto& entry : map) {
-        entry.second.last_access_ms = ttl()->now;
+    copied_.clear();
+    if (table_ != nullptr) {
+      for_each_unexpired([&](const K& key, const V& value) {
+        copied_.emplace(key, value);
+        return true;
+      });
+      if (is_refreshed_by_reads()) {
+        for (const auto& entry : copied_) {
+          // A compaction may have removed it by now.
+          if (Entry* stored = find_entry_for_update<Entry>(entry.first)) {
+            stored->last_access_ms = ttl()->now;
+          }
+        }
       }
-    });
-    if (found == nullptr) {
-      return nullptr;
+    } else if (const auto* found = find_unexpired<ExpiringMap>([this](ExpiringMap& map) {
+                 for (auto& entry : map) {
+                   entry.second.last_access_ms = ttl()->now;
+                 }
+               })) {
+      for (const auto& [key, stored] : *found) {
+        copied_.emplace(key, stored.value);
+      }
     }
-    unexpired_.clear();
-    for (const auto& [key, stored] : *found) {
-      unexpired_.emplace(key, stored.value);
-    }
-    return &unexpired_;
+    return copied_.empty() ? nullptr : &copied_;
   }
 
  private:
-  detail::Expiring<V> fresh() const { return {V{}, ttl()->now}; }
   template <class Stored>
-  void remove_stored(const K& key) const {
-    const auto* found = find_stored<Stored>();
+  using MapOf = std::unordered_map<K, Stored, detail::UserKeyHash>;
+
+  bool is_refreshed_by_reads() const { return ttl() != nullptr && ttl()->is_refreshed_by_reads(); }
+
+  // Stored: what an entry is stored as, V or Expiring<V>.
+  template <class Stored>
+  const Stored* find_entry(const K& key) const {
+    if (table_ != nullptr) {
+      return static_cast<const Stored*>(table_->find(current().key, current().hash, &key));
+    }
+    const auto* map = find_stored<MapOf<Stored>>();
+    if (map == nullptr) {
+      return nullptr;
+    }
+    const auto entry = map->find(key);
+    return entry == map->end() ? nullptr : &entry->second;
+  }
+  template <class Stored>
+  Stored* find_entry_for_update(const K& key) const {
+    if (table_ != nullptr) {
+      return static_cast<Stored*>(table_->find_for_update(current().key, current().hash, &key));
+    }
+    auto* map = find_stored_for_update<MapOf<Stored>>();
+    if (map == nullptr) {
+      return nullptr;
+    }
+    const auto entry = map->find(key);
+    return entry == map->end() ? nullptr : &entry->second;
+  }
+  template <class Stored>
+  Stored& find_or_create_entry(const K& key) {
+    if (table_ != nullptr) {
+      return *static_cast<Stored*>(table_->find_or_create(current().key, current().hash, &key));
+    }
+    return find_or_create_stored<MapOf<Stored>>()[key];
+  }
+  template <class Stored>
+  void erase_entry(const K& key) const {
+    if (table_ != nullptr) {
+      table_->erase(current().key, current().hash, &key);
+      return;
+    }
+    const auto* found = find_stored<MapOf<Stored>>();
     if (found == nullptr || !found->contains(key)) {
       return;
     }
-    auto* map = find_stored_for_update<Stored>();
+    auto* map = find_stored_for_update<MapOf<Stored>>();
     map->erase(key);
     if (map->empty()) {
       erase_stored();
     }
   }
+  /// Of entries that are kept one by one, until `visit` says false.
+  template <class F>
+  void for_each_unexpired(const F& visit) const {
+    table_->for_each(current().key, current().hash, [&](const void* key, const void* stored) {
+      const K& map_key = *static_cast<const K*>(key);
+      if (ttl() == nullptr) {
+        return visit(map_key, *static_cast<const V*>(stored));
+      }
+      const auto& entry = *static_cast<const Entry*>(stored);
+      return ttl()->is_expired(entry) && ttl()->hides_expired() ? true
+                                                                : visit(map_key, entry.value);
+    });
+  }
 
-  mutable Map unexpired_;
+  MapTable* table_ = nullptr;
+  mutable Map copied_;
 };
 
 /// One value per key that every added one is folded into by a reduce function T(const T&, const

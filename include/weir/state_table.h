@@ -96,6 +96,42 @@ class StateTable {
   virtual bool removes_expired() const { return false; }
 };
 
+/// What the values of a state of maps are made of.
+struct MapParts {
+  const TypeOps* key = nullptr;
+  const TypeOps* value = nullptr;
+  /// As StateTableDescriptor::is_expired, of one entry's encoded value.
+  std::function<bool(std::string_view encoded, TimestampMs now)> is_expired;
+};
+
+/// A state of maps whose entries a backend keeps one by one: (key, map key) -> value. Pointers to
+/// values and failures are as StateTable's.
+class MapTable {
+ public:
+  virtual ~MapTable() = default;
+  /// The value to read, or null when there is none.
+  virtual const void* find(const void* key, std::uint32_t hash, const void* map_key) = 0;
+  /// The value to write, or null when there is none.
+  virtual void* find_for_update(const void* key, std::uint32_t hash, const void* map_key) = 0;
+  /// The value to write, created when absent.
+  virtual void* find_or_create(const void* key, std::uint32_t hash, const void* map_key) = 0;
+  /// True when there was an entry.
+  virtual bool erase(const void* key, std::uint32_t hash, const void* map_key) = 0;
+  /// Calls visit(map_key, value) for the entries of one key, in no order, until it says false.
+  /// `visit` must not change this state, and keeps neither pointer.
+  using Visitor = std::function<bool(const void* map_key, const void* value)>;
+  virtual void for_each(const void* key, std::uint32_t hash, const Visitor& visit) = 0;
+  /// Erases all entries of one key.
+  virtual void clear(const void* key, std::uint32_t hash) = 0;
+  /// StateTable::scan over the entries of all keys, erasing those whose values `is_expired` says
+  /// have expired.
+  using ExpiryCheck = std::function<bool(const void* value)>;
+  virtual bool clean(StateTable::ScanPosition& position, std::size_t entries_max,
+                     const ExpiryCheck& is_expired) = 0;
+  /// As StateTable::removes_expired().
+  virtual bool removes_expired() const = 0;
+};
+
 /// Event-time or processing-time timers of one operator in one subtask. A timer is (key,
 /// namespace, timestamp); registering it twice fires it once. Timers are keyed state.
 class TimerQueue {
@@ -126,6 +162,12 @@ class KeyedStateBackend {
   /// or value type, or the restored schema does not fit.
   virtual Result<StateTable*> open_table(StateTableDescriptor descriptor) = 0;
   virtual Result<TimerQueue*> open_timers(std::string name, const TypeOps& key) = 0;
+  /// Opens a state whose values are maps of `parts`, of a backend that keeps their entries one by
+  /// one. Null: this one keeps a key's map as one value, for open_table(). Stored, both are the
+  /// same.
+  virtual Result<MapTable*> open_map(StateTableDescriptor /*descriptor*/, MapParts /*parts*/) {
+    return static_cast<MapTable*>(nullptr);
+  }
   /// First failure of the backend; sticky.
   virtual Status status() const = 0;
 };

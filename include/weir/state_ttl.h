@@ -173,6 +173,10 @@ class TtlCleaner {
   virtual ~TtlCleaner() = default;
   /// `records` were processed at `now`.
   virtual void on_records(std::size_t records, TimestampMs now) = 0;
+
+ protected:
+  /// A scan visits a few hundred entries at least.
+  static constexpr std::size_t kEntriesPerScan = 256;
 };
 
 template <class K, class Stored>
@@ -187,8 +191,6 @@ class TableTtlCleaner final : public TtlCleaner {
       return;
     }
     credit_ += records * static_cast<std::size_t>(rule_->cleanup_incrementally());
-    // A scan visits a few hundred entries at least.
-    constexpr std::size_t kEntriesPerScan = 256;
     if (credit_ >= kEntriesPerScan) {
       clean(std::exchange(credit_, 0));
     }
@@ -229,6 +231,34 @@ class TableTtlCleaner final : public TtlCleaner {
   StateTable::ScanPosition position_;
   std::size_t credit_ = 0;
   std::vector<Found> found_;
+};
+
+/// The same of a state of maps whose entries are kept one by one.
+template <class Entry>
+class MapTtlCleaner final : public TtlCleaner {
+ public:
+  MapTtlCleaner(MapTable& table, std::shared_ptr<TtlRule> rule)
+      : table_(table), rule_(std::move(rule)) {}
+
+  void on_records(std::size_t records, TimestampMs now) override {
+    rule_->now = now;
+    if (table_.removes_expired()) {
+      return;
+    }
+    credit_ += records * static_cast<std::size_t>(rule_->cleanup_incrementally());
+    if (credit_ >= kEntriesPerScan &&
+        !table_.clean(position_, std::exchange(credit_, 0), [this](const void* value) {
+          return rule_->is_expired(*static_cast<const Entry*>(value));
+        })) {
+      position_ = {};
+    }
+  }
+
+ private:
+  MapTable& table_;
+  const std::shared_ptr<TtlRule> rule_;
+  StateTable::ScanPosition position_;
+  std::size_t credit_ = 0;
 };
 
 }  // namespace detail

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "state/heap_timer_queue.h"
+#include "state/rocksdb/rocks_map_table.h"
 #include "state/rocksdb/rocks_memory.h"
 #include "state/rocksdb/rocks_restore.h"
 #include "state/rocksdb/rocks_snapshot.h"
@@ -35,6 +36,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   Result<std::vector<std::string>> finish_restore();
   Result<StateTable*> open_table(StateTableDescriptor descriptor);
   Result<TimerQueue*> open_timers(std::string name, const TypeOps& key);
+  Result<MapTable*> open_map(StateTableDescriptor descriptor, MapParts parts);
   Status status() const;
 
   void start_snapshot(SnapshotOptions options);
@@ -48,8 +50,17 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::uint64_t memory_waits() const { return memory_waits_; }
 
  private:
+  struct StateRequest {
+    StateKind kind;
+    StateTableDescriptor declared;  ///< what the operator has, and state files
+    StateTableDescriptor table;     ///< what RocksDB has
+    RocksLayout layout;
+    MapParts parts;  ///< of kMapEntries
+  };
   struct OpenState {
+    StateTableDescriptor declared;
     std::unique_ptr<RocksTable> table;
+    std::unique_ptr<RocksMapTable> map;
     std::unique_ptr<TimerQueue> timers;
     std::int64_t charged_bytes = 0;  ///< to the memory of the process
   };
@@ -90,7 +101,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
     struct State {
       StateSchema schema;
       std::vector<RocksStore::Family*> families;
-      bool is_by_time;
+      RocksLayout layout;
     };
     std::vector<State> states;
   };
@@ -104,14 +115,12 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   RocksTablePart& part_of(const RocksTable& table, std::uint32_t epoch) override;
   [[noreturn]] void fail(Error error) override;
 
-  /// `timers`: of a state of timers by time, its key.
-  Result<OpenState*> open_state(StateKind kind, StateTableDescriptor descriptor,
-                                const TypeOps* timers = nullptr);
-  /// Timers from state files.
-  Status load_timers(OpenState& state, const TypeOps& key);
+  Result<OpenState*> open_state(StateRequest request);
+  Status load_state_files(OpenState& state);
+  Status load_timers(OpenState& state);
   Status open_new_store();
-  Status migrate(StoredRocksState& stored, const StateTableDescriptor& descriptor,
-                 const StateSchema& wanted);
+  /// Rewrites a state that was stored in another way.
+  Status fit(StoredRocksState& stored, const StateRequest& wanted, const StateSchema& schema);
   Status store_carried();
   Error in_operator(const Error& error) const {
     return error.with_context("operator " + options_.owner);

@@ -13,12 +13,6 @@
 #include "weir/codec.h"
 
 namespace weir::state {
-namespace {
-
-/// Entries are brought down in portions of about so much.
-constexpr std::size_t kPortionBytes = std::size_t{64} << 20;
-
-}  // namespace
 
 Status RocksDbBackend::Impl::restore(FileSystem& files, const std::vector<RestoreFrom>& from) {
   WEIR_CHECK_MESSAGE(store_ == nullptr && restore_ == nullptr, "restore() comes first, and once");
@@ -65,7 +59,7 @@ Status RocksDbBackend::Impl::store_carried() {
     WEIR_TRY(open_new_store());
   }
   for (const auto& [id, carried] : restore_->carried()) {
-    StoredRocksState state{carried.schema, {}, {}, false};
+    StoredRocksState state{carried.schema, {}, {}, RocksLayout::kAsInStateFiles};
     WEIR_TRY(fill_families(*store_, state, options_.key_groups));
     SortedRun run;
     std::map<StateNamespace, GroupCounts> counts;
@@ -94,14 +88,25 @@ Status RocksDbBackend::Impl::store_carried() {
   return {};
 }
 
-Status RocksDbBackend::Impl::load_timers(OpenState& state, const TypeOps& key) {
+Status RocksDbBackend::Impl::load_state_files(OpenState& state) {
+  switch (state.table->layout()) {
+    case RocksLayout::kTimersByTime:
+      return load_timers(state);
+    case RocksLayout::kMapEntries:
+      return restore_->load(*state.map);
+    case RocksLayout::kAsInStateFiles:
+      break;
+  }
+  return restore_->load(*state.table);
+}
+
+Status RocksDbBackend::Impl::load_timers(OpenState& state) {
   const std::unique_ptr<HeapTable> sets =
-      make_heap_table(HeapTimerQueue::descriptor(state.table->schema().name, key),
-                      {.kind = StateKind::kTimers,
-                       .max_parallelism = options_.max_parallelism,
-                       .key_groups = options_.key_groups});
+      make_heap_table(state.declared, {.kind = StateKind::kTimers,
+                                       .max_parallelism = options_.max_parallelism,
+                                       .key_groups = options_.key_groups});
   WEIR_TRY(restore_->load(*sets));
-  RocksTimerQueue timers(*state.table, key);
+  RocksTimerQueue timers(*state.table, *state.declared.key);
   for (const StateNamespace ns : sets->namespaces()) {
     sets->for_each(ns, [&](const void* of, std::uint32_t hash, const void* value) {
       for (const std::int64_t timestamp : *static_cast<const TimestampSet*>(value)) {
@@ -112,61 +117,33 @@ Status RocksDbBackend::Impl::load_timers(OpenState& state, const TypeOps& key) {
   return {};
 }
 
-/// The values of a state have another schema than the job's: they are rewritten, once.
-Status RocksDbBackend::Impl::migrate(StoredRocksState& stored,
-                                     const StateTableDescriptor& descriptor,
-                                     const StateSchema& wanted) {
-  const auto migration = plan_state_migration(stored.schema, wanted, descriptor.value->evolution());
-  if (!migration.ok()) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "state '" + wanted.name + "' was stored as " + stored.schema.key_schema + " -> " +
-                     stored.schema.value_schema + ", but the job declares it as " +
-                     wanted.key_schema + " -> " + wanted.value_schema + ": " +
-                     migration.error().message};
-  }
-  for (const std::string& change : migration.value().changes()) {
-    log().info("operator {}: state '{}': {}", options_.owner, wanted.name, change);
-  }
-  const TimestampMs now_ms = system_clock().wall_ms();
-  const std::vector<RocksStore::Family*> old = std::exchange(stored.families, {});
-  stored.schema = wanted;
-  WEIR_TRY(fill_families(*store_, stored, options_.key_groups));
-  SortedRun run;
-  const auto bring_down = [&]() -> Status {
-    std::vector<RocksStore::SortedFile> files;
-    SortedRun portion = std::exchange(run, SortedRun());
-    WEIR_TRY(portion.write(*store_, stored.families, files));
-    return store_->ingest(files);
-  };
-  for (RocksStore::Family* family : old) {
-    rocksdb::ReadOptions how;
-    how.fill_cache = false;
-    const std::unique_ptr<rocksdb::Iterator> at(store_->db().NewIterator(how, family->handle));
-    const std::string end =
-        rocks_group_begin(static_cast<std::uint32_t>(family->key_groups.last) + 1);
-    for (at->Seek(rocks_group_begin(static_cast<std::uint32_t>(family->key_groups.first)));
-         at->Valid() && at->key().compare(end) < 0; at->Next()) {
-      const std::string_view value = view_of(at->value());
-      std::string rewritten(value.substr(0, kRocksValuePrefix));
-      Decoder in(value.substr(std::min(kRocksValuePrefix, value.size())));
-      Encoder out(rewritten);
-      if (!migration.value().apply(in, out, now_ms) || !in.exhausted()) {
-        return Error{ErrorCode::kCorruption, "state '" + wanted.name + "': malformed value"};
-      }
-      run.add(view_of(at->key()), rewritten);
-      if (run.bytes() >= kPortionBytes) {
-        WEIR_TRY(bring_down());
-      }
+Status RocksDbBackend::Impl::fit(StoredRocksState& stored, const StateRequest& wanted,
+                                 const StateSchema& schema) {
+  std::optional<SchemaMigration> migration;
+  if (stored.schema != schema) {
+    auto planned = plan_state_migration(stored.schema, schema, wanted.declared.value->evolution());
+    if (!planned.ok()) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "state '" + schema.name + "' was stored as " + stored.schema.key_schema +
+                       " -> " + stored.schema.value_schema + ", but the job declares it as " +
+                       schema.key_schema + " -> " + schema.value_schema + ": " +
+                       planned.error().message};
     }
-    if (!at->status().ok()) {
-      return store_->error(at->status(), "reading state '" + wanted.name + "' from");
+    migration = std::move(planned).value();
+    for (const std::string& change : migration->changes()) {
+      log().info("operator {}: state '{}': {}", options_.owner, schema.name, change);
     }
   }
-  WEIR_TRY(bring_down());
-  for (RocksStore::Family* family : old) {
-    WEIR_TRY(store_->drop_family(family));
+  if (!migration.has_value() && stored.layout == wanted.layout) {
+    return {};
   }
-  return {};
+  if (wanted.kind == StateKind::kTimers) {
+    return rewrite_timers(*store_, stored, wanted.layout, options_.key_groups);
+  }
+  return rewrite_entries(*store_, stored, schema,
+                         {migration.has_value() ? &*migration : nullptr,
+                          wanted.layout == RocksLayout::kMapEntries ? &wanted.parts : nullptr},
+                         options_.key_groups);
 }
 
 }  // namespace weir::state

@@ -44,18 +44,18 @@ void RocksDbBackend::Impl::hand_down(Run run) {
   down->snapshot = std::move(run.snapshot);
   const auto describe = [&](const StateSchema& schema,
                             const std::vector<RocksStore::Family*>& families,
-                            std::vector<RocksIndex::Namespace> namespaces, bool is_by_time) {
-    RocksIndex::State state{schema, {}, std::move(namespaces), is_by_time};
+                            std::vector<RocksIndex::Namespace> namespaces, RocksLayout layout) {
+    RocksIndex::State state{schema, {}, std::move(namespaces), layout};
     for (const RocksStore::Family* family : families) {
       state.families.push_back({family->name, family->key_groups});
     }
     down->snapshot->index.states.push_back(std::move(state));
-    down->states.push_back({schema, families, is_by_time});
+    down->states.push_back({schema, families, layout});
   };
   for (RocksTablePart& part : run.parts) {
     if (down->snapshot != nullptr) {
       describe(part.table->schema(), part.table->families(), std::move(part.namespaces),
-               part.table->is_by_time());
+               part.table->layout());
     }
     if (!part.run.empty()) {
       down->bytes += static_cast<std::int64_t>(part.run.bytes());
@@ -64,7 +64,7 @@ void RocksDbBackend::Impl::hand_down(Run run) {
   }
   if (down->snapshot != nullptr) {
     for (const auto& [id, stored] : stored_) {
-      describe(stored.schema, stored.families, stored.namespaces, stored.is_by_time);
+      describe(stored.schema, stored.families, stored.namespaces, stored.layout);
     }
   }
   shared_->memory->add_cached(down->bytes);
@@ -110,8 +110,8 @@ void RocksDbBackend::Impl::store_snapshot(const std::shared_ptr<Shared>& shared,
   const std::shared_ptr<RocksSnapshot> snapshot = down.snapshot;
   if (snapshot->options().is_state_file) {
     const auto views = std::make_shared<std::vector<RocksStateView>>();
-    for (const auto& [schema, families, is_by_time] : down.states) {
-      RocksStateView view{schema, is_by_time, {}};
+    for (const auto& [schema, families, layout] : down.states) {
+      RocksStateView view{schema, layout, {}};
       for (const RocksStore::Family* family : families) {
         rocksdb::ReadOptions how;
         how.fill_cache = false;

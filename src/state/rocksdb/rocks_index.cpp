@@ -44,7 +44,7 @@ void put_state(Encoder& out, const RocksIndex::State& state) {
   put_text(out, state.schema.value_schema);
   out.varint(state.schema.key_size);
   out.varint(state.schema.value_size);
-  out.raw(static_cast<std::uint8_t>(state.is_by_time ? 1 : 0));
+  out.raw(state.layout);
   out.varint(state.families.size());
   for (const RocksIndex::Family& family : state.families) {
     put_text(out, family.name);
@@ -70,9 +70,10 @@ RocksIndex::State state_from(Decoder& in, KeyGroupRange key_groups) {
   state.schema.value_schema = text_from(in);
   state.schema.key_size = u32_from(in);
   state.schema.value_size = u32_from(in);
-  const auto is_by_time = in.raw<std::uint8_t>();
-  state.is_by_time = is_by_time == 1;
-  if (is_by_time > 1 || (state.is_by_time && state.schema.kind != StateKind::kTimers)) {
+  state.layout = in.raw<RocksLayout>();
+  if (state.layout > RocksLayout::kMapEntries ||
+      (state.layout == RocksLayout::kTimersByTime && state.schema.kind != StateKind::kTimers) ||
+      (state.layout == RocksLayout::kMapEntries && state.schema.kind != StateKind::kTable)) {
     in.fail();
   }
   int next = key_groups.first;

@@ -7,6 +7,7 @@
 
 #include "io/file_system.h"
 #include "state/rocksdb/group_counts.h"
+#include "state/rocksdb/rocks_layout.h"
 #include "state/snapshot.h"
 #include "state/state_file.h"
 #include "weir/key_group.h"
@@ -35,7 +36,7 @@ struct RocksIndex {
     StateSchema schema;
     std::vector<Family> families;  ///< ascending by key group, together all of the file's
     std::vector<Namespace> namespaces;
-    bool is_by_time = false;  ///< timers, see rocks_timer_layout.h
+    RocksLayout layout = RocksLayout::kAsInStateFiles;
   };
   struct Table {
     std::string name;  ///< in RocksDB's directory: "000012.sst"

@@ -149,9 +149,9 @@ Result<RestoredRocks> import_all(FileSystem& files, const std::vector<Stored>& a
     for (const RocksIndex::State& state : stored.index.states) {
       const std::pair<StateKind, std::string> id{state.schema.kind, state.schema.name};
       StoredRocksState& to =
-          result.states.try_emplace(id, StoredRocksState{state.schema, {}, {}, state.is_by_time})
+          result.states.try_emplace(id, StoredRocksState{state.schema, {}, {}, state.layout})
               .first->second;
-      if (to.schema != state.schema || to.is_by_time != state.is_by_time) {
+      if (to.schema != state.schema || to.layout != state.layout) {
         return damaged(stored.index_path, "has another schema of state '" + state.schema.name +
                                               "' than the files of other subtasks");
       }
@@ -249,7 +249,7 @@ Result<RestoredRocks> restore_rocks(FileSystem& files, const std::vector<Restore
   WEIR_ASSIGN(result.store, open_copy(files, all.front(), options));
   for (const RocksIndex::State& state : all.front().index.states) {
     StoredRocksState& to = result.states[{state.schema.kind, state.schema.name}];
-    to = {state.schema, {}, state.namespaces, state.is_by_time};
+    to = {state.schema, {}, state.namespaces, state.layout};
     for (const RocksIndex::Family& family : state.families) {
       to.families.push_back(result.store->family(family.name));
     }

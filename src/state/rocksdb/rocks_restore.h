@@ -17,7 +17,7 @@ struct StoredRocksState {
   StateSchema schema;
   std::vector<RocksStore::Family*> families;  ///< ascending by key group, together all
   std::vector<RocksIndex::Namespace> namespaces;
-  bool is_by_time = false;  ///< timers, see rocks_timer_layout.h
+  RocksLayout layout = RocksLayout::kAsInStateFiles;
 };
 using StoredRocksStates = std::map<std::pair<StateKind, std::string>, StoredRocksState>;
 

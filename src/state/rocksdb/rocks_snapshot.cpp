@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "io/local_file_system.h"
 #include "state/rocksdb/rocks_key.h"
+#include "state/rocksdb/rocks_map_layout.h"
 #include "state/rocksdb/rocks_timer_layout.h"
 #include "state/snapshot_file.h"
 #include "state/snapshot_writer.h"
@@ -130,28 +131,24 @@ Status write_view(const RocksSnapshot& snapshot, RocksStateView& view, std::uint
   constexpr std::uint64_t kEntriesPerLook = 4096;
   std::uint64_t entries = 0;
   for (RocksStateView::Part& part : view.parts) {
-    rocksdb::Iterator& at = *part.entries;
-    const std::string end = rocks_group_begin(static_cast<std::uint32_t>(part.key_groups.last) + 1);
-    for (at.Seek(rocks_group_begin(static_cast<std::uint32_t>(part.key_groups.first)));
-         at.Valid() && at.key().compare(end) < 0; at.Next()) {
+    WholeReader reader(*part.entries, part.key_groups, view.layout);
+    for (;;) {
       if (++entries % kEntriesPerLook == 0) {
         WEIR_TRY(snapshot.wanted());
         if (writer.sink().has_failed()) {
           return {};
         }
       }
-      RocksKey key;
-      const std::string_view value = view_of(at.value());
-      if (!RocksKey::parse(view_of(at.key()), key) || value.size() < kRocksValuePrefix) {
-        return Error{ErrorCode::kCorruption,
-                     "state '" + view.schema.name + "': a malformed entry in RocksDB"};
+      WholeReader::Entry entry;
+      const Result<bool> is_there = reader.next(entry);
+      if (!is_there.ok()) {
+        return is_there.error().with_context("reading state '" + view.schema.name + "'");
       }
-      writer.append_encoded({number, key.key_group, key.ns}, view.schema,
-                            {hash_of_rocks_value(value), key.key, value.substr(kRocksValuePrefix)});
-    }
-    if (!at.status().ok()) {
-      return Error{ErrorCode::kIo,
-                   "reading state '" + view.schema.name + "': " + at.status().ToString()};
+      if (!is_there.value()) {
+        break;
+      }
+      writer.append_encoded({number, entry.key_group, entry.ns}, view.schema,
+                            {entry.hash, entry.key, entry.value});
     }
   }
   writer.set_live_as_written(number);
@@ -192,8 +189,9 @@ Result<std::vector<RocksDbFile>> store_state_file(const RocksSnapshot& snapshot,
   Status written;
   for (RocksStateView& view : views) {
     const std::uint32_t number = writer.add_state(view.schema, 0);
-    written = view.is_by_time ? write_timers(snapshot, view, number, writer)
-                              : write_view(snapshot, view, number, writer);
+    written = view.layout == RocksLayout::kTimersByTime
+                  ? write_timers(snapshot, view, number, writer)
+                  : write_view(snapshot, view, number, writer);
     if (!written.ok()) {
       break;
     }

@@ -52,7 +52,7 @@ Result<std::vector<RocksDbFile>> store_live_files(RocksSnapshot& snapshot,
 /// Entries of one state as of the barrier.
 struct RocksStateView {
   StateSchema schema;
-  bool is_by_time = false;  ///< timers, see rocks_timer_layout.h
+  RocksLayout layout = RocksLayout::kAsInStateFiles;
   struct Part {
     KeyGroupRange key_groups;
     std::unique_ptr<rocksdb::Iterator> entries;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "state/rocksdb/rocks_key.h"
+#include "state/rocksdb/rocks_map_layout.h"
 #include "state/rocksdb/scratch_value.h"
 #include "weir/check.h"
 #include "weir/codec.h"
@@ -14,6 +15,10 @@ namespace {
 /// Creates that come with so few entries are not worth a look at several keys at once.
 constexpr std::size_t kMultiGetMin = 4;
 
+std::uint32_t mix_of_map_entry(const void* key) {
+  return static_cast<const MapEntryKey*>(key)->mix;
+}
+
 }  // namespace
 
 RocksTable::RocksTable(RocksTableOwner& owner, RocksStore& store, StateTableDescriptor descriptor,
@@ -22,13 +27,12 @@ RocksTable::RocksTable(RocksTableOwner& owner, RocksStore& store, StateTableDesc
     : owner_(owner),
       store_(store),
       descriptor_(std::move(descriptor)),
-      is_by_time_(options.timers_by_time.has_value()),
-      schema_(is_by_time_ ? *options.timers_by_time
-                          : StateSchema::of(options.kind, descriptor_.name, *descriptor_.key,
-                                            *descriptor_.value)),
+      layout_(options.layout),
+      schema_(options.schema),
       groups_(options.max_parallelism, options.key_groups),
       families_(std::move(families)),
-      cache_(*descriptor_.key, *descriptor_.value) {
+      cache_(*descriptor_.key, *descriptor_.value,
+             layout_ == RocksLayout::kMapEntries ? mix_of_map_entry : nullptr) {
   for (RocksStore::Family* family : families_) {
     for (int group = family->key_groups.first; group <= family->key_groups.last; ++group) {
       family_of_group_.push_back(family);
@@ -133,7 +137,7 @@ std::uint32_t RocksTable::install(Space& space, const void* key, std::uint32_t h
 }
 
 std::uint32_t RocksTable::look_up(Space& space, const void* key, std::uint32_t hash) {
-  const std::uint32_t tag = ValueCache::tag_of(space.id, hash);
+  const std::uint32_t tag = tag_of(space, hash, key);
   const std::uint32_t id = cache_.find(space.id, hash, tag, key);
   if (id != ValueCache::kNone || is_complete(space)) {
     return id;
@@ -198,8 +202,8 @@ void RocksTable::load_missing(Space& space, const KeyColumn& column) {
     if (!statuses[n].ok() && !statuses[n].IsNotFound()) {
       owner_.fail(store_.error(statuses[n], "reading state '" + descriptor_.name + "' from"));
     }
-    const std::uint32_t tag = ValueCache::tag_of(space.id, column.hashes[i]);
-    install(space, column.data + i * column.stride, column.hashes[i], tag,
+    const std::byte* const key = column.data + i * column.stride;
+    install(space, key, column.hashes[i], tag_of(space, column.hashes[i], key),
             statuses[n].ok() ? view_of(values[n]) : std::string_view(), wanted[n].bytes);
   }
 }
@@ -218,10 +222,61 @@ void RocksTable::mark(std::uint32_t id, Node& node) {
       node.dirty_epoch <= owner_.epochs().below.load(std::memory_order_relaxed)) {
     node.is_below = false;  // Where it was erased, it is gone by now.
   }
+  if (layout_ == RocksLayout::kMapEntries) {
+    note_changed(id, node);
+  }
   node.dirty_epoch = epoch;
   node.is_listed = true;
   dirty_.push_back(id);
   owner_.on_dirty(cache_.node_bytes() + node.more_bytes);
+}
+
+void RocksTable::note_changed(std::uint32_t id, Node& node) {
+  if (node.is_noted) {
+    return;
+  }
+  if (changed_.size() >= changed_max_) {
+    sweep_changed();
+  }
+  node.is_noted = true;
+  changed_.emplace(node.hash, id);
+}
+
+void RocksTable::sweep_changed() {
+  const std::uint32_t below = owner_.epochs().below.load(std::memory_order_acquire);
+  for (auto at = changed_.begin(); at != changed_.end();) {
+    if (is_changed(at->second, at->first, below)) {
+      ++at;
+    } else {
+      cache_.node(at->second).is_noted = false;
+      at = changed_.erase(at);
+    }
+  }
+  changed_max_ = std::max(kChangedMin, 2 * changed_.size());
+}
+
+std::vector<std::uint32_t> RocksTable::changed_map_entries(const Space& space, std::uint32_t hash,
+                                                           std::string_view key) {
+  const std::uint32_t below = owner_.epochs().below.load(std::memory_order_acquire);
+  std::vector<std::uint32_t> nodes;
+  auto [at, end] = changed_.equal_range(hash);
+  while (at != end) {
+    if (!is_changed(at->second, hash, below)) {
+      cache_.node(at->second).is_noted = false;
+      at = changed_.erase(at);
+      continue;
+    }
+    Node& node = cache_.node(at->second);
+    if (node.space == space.id &&
+        reinterpret_cast<const MapEntryKey*>(cache_.key_of(node))->is_of(key)) {
+      nodes.push_back(at->second);
+    }
+    ++at;
+  }
+  // A node that was evicted and taken again is there more than once.
+  std::sort(nodes.begin(), nodes.end());
+  nodes.erase(std::unique(nodes.begin(), nodes.end()), nodes.end());
+  return nodes;
 }
 
 void* RocksTable::make_writable(Space& space, std::uint32_t id, Node& node) {
@@ -250,7 +305,7 @@ void RocksTable::upsert(StateNamespace ns, const KeyColumn& column, void** value
     const std::size_t end = std::min(begin + kBlockKeys, column.count);
     std::uint32_t tags[kBlockKeys];
     for (std::size_t i = begin; i < end; ++i) {
-      tags[i - begin] = ValueCache::tag_of(space.id, column.hashes[i]);
+      tags[i - begin] = tag_of(space, column.hashes[i], column.data + i * column.stride);
       cache_.prefetch(tags[i - begin]);
     }
     for (std::size_t i = begin; i < end; ++i) {
@@ -271,8 +326,8 @@ void RocksTable::upsert(StateNamespace ns, const KeyColumn& column, void** value
     const void* key = column.data + i * column.stride;
     nodes_[i] = look_up(space, key, column.hashes[i]);
     if (nodes_[i] == ValueCache::kNone) {
-      nodes_[i] = install(space, key, column.hashes[i],
-                          ValueCache::tag_of(space.id, column.hashes[i]), {}, 0);
+      nodes_[i] =
+          install(space, key, column.hashes[i], tag_of(space, column.hashes[i], key), {}, 0);
     }
   }
   for (std::size_t i = 0; i < column.count; ++i) {
@@ -286,7 +341,7 @@ void* RocksTable::find_or_create(StateNamespace ns, const void* key, std::uint32
   Space& space = acquire_space(ns);
   std::uint32_t id = look_up(space, key, hash);
   if (id == ValueCache::kNone) {
-    id = install(space, key, hash, ValueCache::tag_of(space.id, hash), {}, 0);
+    id = install(space, key, hash, tag_of(space, hash, key), {}, 0);
   }
   return make_writable(space, id, cache_.node(id));
 }
@@ -341,7 +396,8 @@ bool RocksTable::erase(StateNamespace ns, const void* key, std::uint32_t hash) {
   mark(id, node);
   --space->size;
   space->groups.add(key_group_of(hash), -1);
-  if (node.is_below) {
+  // What is noted as changed is not freed, lest it is noted once more when it comes back.
+  if (node.is_below || layout_ == RocksLayout::kMapEntries) {
     cache_.destroy_value(node);
   } else {
     cache_.remove(id);
@@ -355,7 +411,7 @@ void RocksTable::prefetch(StateNamespace ns, const KeyColumn& column) {
     return;
   }
   for (std::size_t i = 0; i < column.count; ++i) {
-    cache_.prefetch(ValueCache::tag_of(space->id, column.hashes[i]));
+    cache_.prefetch(tag_of(*space, column.hashes[i], column.data + i * column.stride));
   }
 }
 
@@ -497,7 +553,7 @@ Status RocksTable::load(StateNamespace ns, const EncodedEntry& entry, bool may_r
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': a key is there twice"};
   }
   if (id == ValueCache::kNone) {
-    id = install(space, key.get(), entry.hash, ValueCache::tag_of(space.id, entry.hash), {},
+    id = install(space, key.get(), entry.hash, tag_of(space, entry.hash, key.get()), {},
                  entry.key.size());
   }
   Node& node = cache_.node(id);

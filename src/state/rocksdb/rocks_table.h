@@ -3,15 +3,17 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "state/key_group_index.h"
 #include "state/rocksdb/rocks_index.h"
+#include "state/rocksdb/rocks_layout.h"
 #include "state/rocksdb/rocks_store.h"
 #include "state/rocksdb/sorted_run.h"
 #include "state/rocksdb/value_cache.h"
@@ -30,6 +32,7 @@ struct RocksEpochs {
 };
 
 class RocksTable;
+struct MapEntryKey;
 
 /// One table's part of a run.
 struct RocksTablePart {
@@ -64,11 +67,10 @@ class RocksTableOwner {
 class RocksTable final : public StateTable, public RestoreTarget {
  public:
   struct Options {
-    StateKind kind = StateKind::kTable;
     int max_parallelism = kDefaultMaxParallelism;
     KeyGroupRange key_groups;
-    /// Timers by time: the schema that state files have for them.
-    std::optional<StateSchema> timers_by_time;
+    RocksLayout layout = RocksLayout::kAsInStateFiles;  ///< keys of kMapEntries: MapEntryKey
+    StateSchema schema;                                 ///< that state files have
   };
   /// `families`: ascending by key group, together all of this subtask's.
   RocksTable(RocksTableOwner& owner, RocksStore& store, StateTableDescriptor descriptor,
@@ -89,6 +91,11 @@ class RocksTable final : public StateTable, public RestoreTarget {
   bool scan(StateNamespace ns, ScanPosition& position, std::size_t entries_max,
             const RunVisitor& visit) override;
   void drop_namespace(StateNamespace ns) override;
+  /// Of kMapEntries: calls visit(key, value) for the entries whose keys begin with `key`, encoded,
+  /// of this hash, until it says false. `visit` must not change this table.
+  using MapEntryVisitor = std::function<bool(const MapEntryKey& key, const void* value)>;
+  void for_each_map_entry(StateNamespace ns, std::uint32_t hash, std::string_view key,
+                          const MapEntryVisitor& visit);
   bool removes_expired() const override { return descriptor_.is_expired != nullptr; }
 
   const StateSchema& schema() const override { return schema_; }
@@ -112,7 +119,7 @@ class RocksTable final : public StateTable, public RestoreTarget {
   void collect_garbage(std::size_t entries_max);
   std::size_t memory_bytes() const { return cache_.bytes(); }
   const std::vector<RocksStore::Family*>& families() const { return families_; }
-  bool is_by_time() const { return is_by_time_; }
+  RocksLayout layout() const { return layout_; }
 
  private:
   using Node = ValueCache::Node;
@@ -144,10 +151,29 @@ class RocksTable final : public StateTable, public RestoreTarget {
   /// Before a write: a run that still needs the old value gets it.
   void mark(std::uint32_t id, Node& node);
   void* make_writable(Space& space, std::uint32_t id, Node& node);
+  std::uint32_t tag_of(const Space& space, std::uint32_t hash, const void* key) const {
+    return cache_.tag_of(space.id, hash, key);
+  }
+  /// The node is not below as it is now, and has this hash.
+  bool is_changed(std::uint32_t id, std::uint32_t hash, std::uint32_t below) {
+    const Node& node = cache_.node(id);
+    return node.kind != Kind::kFree && node.hash == hash && node.dirty_epoch > below;
+  }
+  void note_changed(std::uint32_t id, Node& node);
+  /// Forgets what is not changed any more.
+  void sweep_changed();
+  /// Nodes of an encoded key's map that are not below as they are now.
+  std::vector<std::uint32_t> changed_map_entries(const Space& space, std::uint32_t hash,
+                                                 std::string_view key);
   void touch(Node& node) {
     node.last_call = calls_;
     node.is_referenced = true;
   }
+  /// The same as for_each_map_entry, of those that RocksDB has, but without the nodes in `except`,
+  /// which are sorted. False if `visit` said so.
+  bool visit_map_entries_below(const Space& space, std::uint32_t hash, std::string_view key,
+                               const std::vector<std::uint32_t>& except,
+                               const MapEntryVisitor& visit);
   void make_value(void* to) const;
   void begin_reading();
   std::shared_ptr<Scan> start_scan(Space& space);
@@ -157,11 +183,12 @@ class RocksTable final : public StateTable, public RestoreTarget {
 
   static constexpr std::uint32_t kCallsProtected = 4096;
   static constexpr std::size_t kBlockKeys = 64;
+  static constexpr std::size_t kChangedMin = 1024;
 
   RocksTableOwner& owner_;
   RocksStore& store_;
   const StateTableDescriptor descriptor_;
-  const bool is_by_time_;
+  const RocksLayout layout_;
   const StateSchema schema_;
   const KeyGroupIndex groups_;
   const std::vector<RocksStore::Family*> families_;
@@ -169,7 +196,11 @@ class RocksTable final : public StateTable, public RestoreTarget {
   ValueCache cache_;
   std::map<StateNamespace, std::uint32_t> spaces_;
   Space* last_ = nullptr;
-  std::vector<std::uint32_t> dirty_;    ///< nodes written in the current epoch
+  std::vector<std::uint32_t> dirty_;  ///< nodes written in the current epoch
+  /// Of kMapEntries: nodes by hash; those that is_changed() is true of, and some that it was true
+  /// of once.
+  std::unordered_multimap<std::uint32_t, std::uint32_t> changed_;
+  std::size_t changed_max_ = kChangedMin;
   std::vector<std::uint32_t> dropped_;  ///< spaces dropped in the current epoch
   std::vector<std::uint32_t> garbage_;  ///< dropped spaces whose nodes are still to be freed
   std::uint32_t calls_ = kCallsProtected + 1;

@@ -6,6 +6,7 @@
 #include <rocksdb/iterator.h>
 
 #include "state/rocksdb/rocks_key.h"
+#include "state/rocksdb/rocks_map_layout.h"
 #include "state/rocksdb/rocks_table.h"
 #include "state/rocksdb/scratch_value.h"
 
@@ -15,6 +16,15 @@ namespace {
 constexpr std::size_t kEntriesPerRun = 256;
 /// Scans that nobody finished are forgotten when there are more.
 constexpr std::size_t kScansMax = 64;
+
+/// The first key that does not begin with `prefix`, which does not consist of 0xff alone.
+std::string end_of_prefix(std::string prefix) {
+  while (prefix.back() == '\xff') {
+    prefix.pop_back();
+  }
+  ++prefix.back();
+  return prefix;
+}
 
 }  // namespace
 
@@ -143,8 +153,9 @@ bool RocksTable::advance(Scan& scan, std::size_t entries_max, const RunVisitor& 
           *descriptor_.key, std::string_view(key).substr(kRocksKeyPrefix), buffer.scratch_key());
       if (has_key) {
         // The cache may have got to know it since, or know it better.
-        const std::uint32_t id = cache_.find(scan.space, hash, ValueCache::tag_of(scan.space, hash),
-                                             buffer.scratch_key());
+        const std::uint32_t id =
+            cache_.find(scan.space, hash, cache_.tag_of(scan.space, hash, buffer.scratch_key()),
+                        buffer.scratch_key());
         if (id != ValueCache::kNone) {
           Node& node = cache_.node(id);
           if (node.kind == Kind::kLive) {
@@ -219,6 +230,70 @@ void RocksTable::for_each_run(StateNamespace ns, const RunVisitor& visit) {
   const std::shared_ptr<Scan> scan = start_scan(*space);
   advance(*scan, std::numeric_limits<std::size_t>::max(), visit);
   end_scan(*scan);
+}
+
+bool RocksTable::visit_map_entries_below(const Space& space, std::uint32_t hash,
+                                         std::string_view key,
+                                         const std::vector<std::uint32_t>& except,
+                                         const MapEntryVisitor& visit) {
+  std::string begin;
+  append_rocks_prefix(begin, key_group_of(hash), space.ns);
+  begin += key;
+  const std::string end = end_of_prefix(begin);
+  const rocksdb::Slice upper_bound(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &upper_bound;
+  const std::unique_ptr<rocksdb::Iterator> at(
+      store_.db().NewIterator(options, family_of(key_group_of(hash)).handle));
+  ScratchValue value(*descriptor_.value);
+  for (at->Seek(begin); at->Valid(); at->Next()) {
+    const std::string_view stored = view_of(at->value());
+    const MapEntryKey entry(std::string(view_of(at->key()).substr(kRocksKeyPrefix)));
+    if (!entry.is_of(key)) {
+      continue;
+    }
+    // What the cache knows is not older.
+    const std::uint32_t id = cache_.find(space.id, hash, tag_of(space, hash, &entry), &entry);
+    if (id != ValueCache::kNone) {
+      Node& node = cache_.node(id);
+      if (node.kind == Kind::kLive && !std::binary_search(except.begin(), except.end(), id) &&
+          !visit(entry, cache_.value_of(node))) {
+        return false;
+      }
+      continue;
+    }
+    if (stored.size() < kRocksValuePrefix ||
+        !decode_into(*descriptor_.value, stored.substr(kRocksValuePrefix), value.get())) {
+      owner_.fail(Error{ErrorCode::kCorruption,
+                        "state '" + descriptor_.name + "': an entry in RocksDB does not decode"});
+    }
+    if (!visit(entry, value.get())) {
+      return false;
+    }
+  }
+  if (!at->status().ok()) {
+    owner_.fail(store_.error(at->status(), "reading state '" + descriptor_.name + "' from"));
+  }
+  return true;
+}
+
+void RocksTable::for_each_map_entry(StateNamespace ns, std::uint32_t hash, std::string_view key,
+                                    const MapEntryVisitor& visit) {
+  begin_reading();
+  Space* const space = space_of(ns);
+  if (space == nullptr) {
+    return;
+  }
+  const std::vector<std::uint32_t> changed = changed_map_entries(*space, hash, key);
+  ++space->scans;  // what `visit` gets must stay
+  bool goes_on = is_complete(*space) || visit_map_entries_below(*space, hash, key, changed, visit);
+  for (std::size_t i = 0; goes_on && i < changed.size(); ++i) {
+    Node& node = cache_.node(changed[i]);
+    goes_on =
+        node.kind != Kind::kLive ||
+        visit(*reinterpret_cast<const MapEntryKey*>(cache_.key_of(node)), cache_.value_of(node));
+  }
+  --space->scans;
 }
 
 void RocksTable::for_each(StateNamespace ns, const Visitor& visit) {

@@ -93,10 +93,10 @@ std::string TimersOfGroup::encode(Set& set) {
   return bytes;
 }
 
-Status rewrite_timers(RocksStore& store, StoredRocksState& state, bool is_by_time,
+Status rewrite_timers(RocksStore& store, StoredRocksState& state, RocksLayout layout,
                       KeyGroupRange key_groups) {
   const std::vector<RocksStore::Family*> old = std::exchange(state.families, {});
-  state.is_by_time = is_by_time;
+  state.layout = layout;
   WEIR_TRY(fill_families(store, state, key_groups));
   NewTimers timers;
   for (RocksStore::Family* family : old) {
@@ -105,7 +105,7 @@ Status rewrite_timers(RocksStore& store, StoredRocksState& state, bool is_by_tim
     const std::unique_ptr<rocksdb::Iterator> at(store.db().NewIterator(how, family->handle));
     for (int group = family->key_groups.first; group <= family->key_groups.last; ++group) {
       const auto key_group = static_cast<std::uint32_t>(group);
-      if (!is_by_time) {
+      if (layout == RocksLayout::kAsInStateFiles) {
         TimersOfGroup of_group;
         WEIR_TRY(of_group.read(*at, key_group));
         for (auto& [id, set] : of_group.sets) {

@@ -33,7 +33,7 @@ struct TimersOfGroup {
 };
 
 /// Rewrites the timers of a state that was not opened yet.
-Status rewrite_timers(RocksStore& store, StoredRocksState& state, bool is_by_time,
+Status rewrite_timers(RocksStore& store, StoredRocksState& state, RocksLayout layout,
                       KeyGroupRange key_groups);
 
 }  // namespace weir::state

@@ -40,6 +40,9 @@ Result<std::vector<std::string>> RocksDbBackend::finish_restore() {
 Result<StateTable*> RocksDbBackend::open_table(StateTableDescriptor descriptor) {
   return impl_->open_table(std::move(descriptor));
 }
+Result<MapTable*> RocksDbBackend::open_map(StateTableDescriptor descriptor, MapParts parts) {
+  return impl_->open_map(std::move(descriptor), std::move(parts));
+}
 Result<TimerQueue*> RocksDbBackend::open_timers(std::string name, const TypeOps& key) {
   return impl_->open_timers(std::move(name), key);
 }
@@ -134,41 +137,33 @@ Status RocksDbBackend::Impl::open_new_store() {
   return {};
 }
 
-Result<RocksDbBackend::Impl::OpenState*> RocksDbBackend::Impl::open_state(
-    StateKind kind, StateTableDescriptor descriptor, const TypeOps* timers) {
-  const Status checked = check_descriptor(descriptor);
+Result<RocksDbBackend::Impl::OpenState*> RocksDbBackend::Impl::open_state(StateRequest request) {
+  const StateTableDescriptor& declared = request.declared;
+  const Status checked = check_descriptor(declared);
   if (!checked.ok()) {
     return in_operator(checked.error());
   }
   WEIR_TRY(open_new_store());
   const StateSchema schema =
-      timers != nullptr
-          ? StateSchema::of(kind, descriptor.name, *timers, type_ops<TimestampSet>())
-          : StateSchema::of(kind, descriptor.name, *descriptor.key, *descriptor.value);
-  const Id id{kind, descriptor.name};
+      StateSchema::of(request.kind, declared.name, *declared.key, *declared.value);
+  const Id id{request.kind, declared.name};
   if (const auto found = states_.find(id); found != states_.end()) {
-    const StateTableDescriptor& present = found->second.table->descriptor();
-    const bool is_same = present.key->name == descriptor.key->name &&
-                         present.value->name == descriptor.value->name &&
-                         found->second.table->schema() == schema;
+    const StateTableDescriptor& present = found->second.declared;
+    const bool is_same =
+        present.key->name == declared.key->name && present.value->name == declared.value->name &&
+        found->second.table->schema() == schema && found->second.table->layout() == request.layout;
     if (is_same) {
       return &found->second;
     }
-    return in_operator(Error{
-        ErrorCode::kInvalidArgument,
-        "state '" + descriptor.name + "' is open already as " + std::string(present.key->name) +
-            " -> " + std::string(present.value->name) + ", asked for as " +
-            std::string(descriptor.key->name) + " -> " + std::string(descriptor.value->name)});
+    return in_operator(
+        Error{ErrorCode::kInvalidArgument,
+              "state '" + declared.name + "' is open already as " + std::string(present.key->name) +
+                  " -> " + std::string(present.value->name) + ", asked for as " +
+                  std::string(declared.key->name) + " -> " + std::string(declared.value->name)});
   }
-  StoredRocksState stored{schema, {}, {}, timers != nullptr};
+  StoredRocksState stored{schema, {}, {}, request.layout};
   if (const auto found = stored_.find(id); found != stored_.end()) {
-    Status fits;
-    if (found->second.schema != schema) {
-      fits = migrate(found->second, descriptor, schema);
-    }
-    if (fits.ok() && found->second.is_by_time != (timers != nullptr)) {
-      fits = rewrite_timers(*store_, found->second, timers != nullptr, options_.key_groups);
-    }
+    const Status fits = fit(found->second, request, schema);
     if (!fits.ok()) {
       return in_operator(fits.error());
     }
@@ -177,8 +172,8 @@ Result<RocksDbBackend::Impl::OpenState*> RocksDbBackend::Impl::open_state(
   }
   WEIR_TRY(fill_families(*store_, stored, options_.key_groups));
   for (RocksStore::Family* family : stored.families) {
-    if (descriptor.is_expired != nullptr) {
-      family->filter->set_expiry([is_expired = descriptor.is_expired] {
+    if (request.table.is_expired != nullptr) {
+      family->filter->set_expiry([is_expired = request.table.is_expired] {
         return [is_expired, now = system_clock().wall_ms()](std::string_view value) {
           return is_expired(value, now);
         };
@@ -186,17 +181,18 @@ Result<RocksDbBackend::Impl::OpenState*> RocksDbBackend::Impl::open_state(
     }
   }
   OpenState& state = states_[id];
-  RocksTable::Options how{kind, options_.max_parallelism, options_.key_groups, std::nullopt};
-  if (timers != nullptr) {
-    how.timers_by_time = schema;
+  state.declared = declared;
+  state.table = std::make_unique<RocksTable>(
+      *this, *store_, std::move(request.table),
+      RocksTable::Options{options_.max_parallelism, options_.key_groups, request.layout, schema},
+      stored.families, stored.namespaces);
+  if (request.layout == RocksLayout::kMapEntries) {
+    state.map = std::make_unique<RocksMapTable>(*state.table, declared, std::move(request.parts));
   }
-  state.table = std::make_unique<RocksTable>(*this, *store_, std::move(descriptor), how,
-                                             stored.families, stored.namespaces);
   state_of_table_[state.table.get()] = &state;
   shared_->memory->add_user(1);
   if (restore_ != nullptr) {
-    const Status loaded =
-        timers != nullptr ? load_timers(state, *timers) : restore_->load(*state.table);
+    const Status loaded = load_state_files(state);
     if (!loaded.ok()) {
       return in_operator(loaded.error());
     }
@@ -205,22 +201,29 @@ Result<RocksDbBackend::Impl::OpenState*> RocksDbBackend::Impl::open_state(
 }
 
 Result<StateTable*> RocksDbBackend::Impl::open_table(StateTableDescriptor descriptor) {
-  WEIR_ASSIGN(OpenState * state, open_state(StateKind::kTable, std::move(descriptor)));
+  WEIR_ASSIGN(
+      OpenState * state,
+      open_state({StateKind::kTable, descriptor, descriptor, RocksLayout::kAsInStateFiles, {}}));
   return static_cast<StateTable*>(state->table.get());
 }
 
+Result<MapTable*> RocksDbBackend::Impl::open_map(StateTableDescriptor descriptor, MapParts parts) {
+  StateTableDescriptor entries = RocksMapTable::entries_of(descriptor, parts);
+  WEIR_ASSIGN(OpenState * state,
+              open_state({StateKind::kTable, std::move(descriptor), std::move(entries),
+                          RocksLayout::kMapEntries, std::move(parts)}));
+  return static_cast<MapTable*>(state->map.get());
+}
+
 Result<TimerQueue*> RocksDbBackend::Impl::open_timers(std::string name, const TypeOps& key) {
-  StateTableDescriptor as_sets = HeapTimerQueue::descriptor(name, key);
-  const Status checked = check_descriptor(as_sets);
-  if (!checked.ok()) {
-    return in_operator(checked.error());
-  }
+  const StateTableDescriptor as_sets = HeapTimerQueue::descriptor(name, key);
   const bool is_by_time = options_.settings.are_timers_in_store;
-  WEIR_ASSIGN(
-      OpenState * state,
-      open_state(StateKind::kTimers,
-                 is_by_time ? RocksTimerQueue::descriptor(std::move(name)) : std::move(as_sets),
-                 is_by_time ? &key : nullptr));
+  WEIR_ASSIGN(OpenState * state,
+              open_state({StateKind::kTimers,
+                          as_sets,
+                          is_by_time ? RocksTimerQueue::descriptor(std::move(name)) : as_sets,
+                          is_by_time ? RocksLayout::kTimersByTime : RocksLayout::kAsInStateFiles,
+                          {}}));
   if (state->timers == nullptr && is_by_time) {
     state->timers = std::make_unique<RocksTimerQueue>(*state->table, key);
   } else if (state->timers == nullptr) {

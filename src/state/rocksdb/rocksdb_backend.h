@@ -69,6 +69,7 @@ class RocksDbBackend final : public KeyedStateBackend {
 
   Result<StateTable*> open_table(StateTableDescriptor descriptor) override;
   Result<TimerQueue*> open_timers(std::string name, const TypeOps& key) override;
+  Result<MapTable*> open_map(StateTableDescriptor descriptor, MapParts parts) override;
   Status status() const override;
 
   struct NewFile {

@@ -18,8 +18,8 @@ void ValueCache::FreeChunk::operator()(std::byte* chunk) const {
   ::operator delete(chunk, std::align_val_t{alignment});
 }
 
-ValueCache::ValueCache(const TypeOps& key, const TypeOps& value)
-    : key_(key), value_(value), raw_key_(key.encodes_raw ? key.size : 0) {
+ValueCache::ValueCache(const TypeOps& key, const TypeOps& value, Mix mix)
+    : key_(key), value_(value), mix_(mix), raw_key_(key.encodes_raw ? key.size : 0) {
   key_offset_ = round_up(sizeof(Node), key.alignment);
   value_offset_ = round_up(key_offset_ + key.size, value.alignment);
   alignment_ = std::max({alignof(Node), key.alignment, value.alignment});
@@ -60,7 +60,7 @@ std::uint32_t ValueCache::insert(Space& space, std::uint32_t hash, std::uint32_t
   }
   Node& one = node(id);
   ::new (static_cast<void*>(&one))
-      Node{hash, space.id, 0, space.head, kNone, 0, 0, Kind::kAbsent, false, true, false};
+      Node{hash, space.id, 0, space.head, kNone, 0, 0, Kind::kAbsent, false, true, false, false};
   key_.copy_construct(key_of(one), key);
   if (space.head != kNone) {
     node(space.head).previous = id;
@@ -91,6 +91,7 @@ std::size_t ValueCache::slot_of(std::uint32_t id, std::uint32_t tag) const {
 
 void ValueCache::remove(std::uint32_t id) {
   Node& one = node(id);
+  std::size_t hole = slot_of(id, tag_of(one.space, one.hash, key_of(one)));
   if (one.kind == Kind::kLive) {
     value_.destroy(value_of(one));
   }
@@ -101,7 +102,6 @@ void ValueCache::remove(std::uint32_t id) {
     node(one.next).previous = one.previous;
   }
   // Those behind it move up, so that no probe ends too early.
-  std::size_t hole = slot_of(id, tag_of(one.space, one.hash));
   for (std::size_t at = (hole + 1) & mask_; slots_[at].node != kNone; at = (at + 1) & mask_) {
     const std::size_t home = slots_[at].tag & mask_;
     if (((at - home) & mask_) >= ((at - hole) & mask_)) {

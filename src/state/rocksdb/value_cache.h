@@ -31,9 +31,10 @@ class ValueCache {
     std::uint32_t last_call;   ///< that gave a pointer to it away
     std::uint32_t more_bytes;  ///< about what key and value take elsewhere
     Kind kind;
-    bool is_listed;      ///< its last write is still to be encoded
-    bool is_referenced;  ///< since the clock passed by
-    bool is_below;       ///< RocksDB may have an entry, now or when the runs under way are down
+    bool is_listed;          ///< its last write is still to be encoded
+    bool is_referenced : 1;  ///< since the clock passed by
+    bool is_noted : 1;       ///< by the table, among what is not below as it is now
+    bool is_below;           ///< RocksDB may have an entry, now or when the runs under way are down
   };
   static_assert(sizeof(Node) == 32);
 
@@ -48,7 +49,9 @@ class ValueCache {
     GroupCounts groups;
   };
 
-  ValueCache(const TypeOps& key, const TypeOps& value);
+  /// More of a key than its hash, where many keys have the same one.
+  using Mix = std::uint32_t (*)(const void* key);
+  ValueCache(const TypeOps& key, const TypeOps& value, Mix mix);
   ~ValueCache();
   ValueCache(const ValueCache&) = delete;
   ValueCache& operator=(const ValueCache&) = delete;
@@ -62,11 +65,11 @@ class ValueCache {
     return reinterpret_cast<std::byte*>(&node) + value_offset_;
   }
 
-  static std::uint32_t tag_of(std::uint32_t space, std::uint32_t hash) {
+  std::uint32_t tag_of(std::uint32_t space, std::uint32_t hash, const void* key) const {
     std::uint64_t mixed = (std::uint64_t{space} << 32 | hash) * 0x9e37'79b9'7f4a'7c15ULL;
     mixed ^= mixed >> 32;
     mixed *= 0xd6e8'feb8'6659'fd93ULL;
-    return static_cast<std::uint32_t>(mixed >> 32);
+    return static_cast<std::uint32_t>(mixed >> 32) ^ (mix_ == nullptr ? 0 : mix_(key));
   }
   void prefetch(std::uint32_t tag) const { __builtin_prefetch(&slots_[tag & mask_]); }
   /// The first node that may be the one: to be fetched from memory ahead of find().
@@ -143,6 +146,7 @@ class ValueCache {
 
   const TypeOps& key_;
   const TypeOps& value_;
+  const Mix mix_;
   const std::size_t raw_key_;  ///< bytes of a key that is equal when they are, or 0
   std::size_t key_offset_ = 0;
   std::size_t value_offset_ = 0;
