@@ -12,15 +12,31 @@ namespace weir::checkpoint {
 
 namespace {
 
+/// Of stored bytes to those of the state before compression.
+constexpr double kStoredMax = 1.5;
+
 /// One file of a chain, and how much of it is up to date.
 struct Link {
   ChainLink link;
   std::uint64_t length_bytes = 0;
   int groups_current = 0;  ///< of the whole ones, those that no later file is whole in
 
-  /// Bytes that hold what changed, in key groups that the file is not whole in.
-  std::uint64_t delta_bytes() const {
-    return length_bytes - std::min(length_bytes, link.whole_bytes);
+  std::uint64_t raw_bytes() const { return link.raw_bytes != 0 ? link.raw_bytes : length_bytes; }
+  /// What is stored of a byte, by compression.
+  double stored_share() const {
+    return static_cast<double>(length_bytes) /
+           std::max<double>(static_cast<double>(raw_bytes()), 1);
+  }
+  /// Stored bytes that hold what changed, in key groups that the file is not whole in.
+  double delta_bytes() const {
+    return static_cast<double>(raw_bytes() - std::min(raw_bytes(), link.whole_bytes)) *
+           stored_share();
+  }
+  /// Bytes of the entries that no later file is whole in, before compression.
+  double current_bytes() const {
+    return groups_current == 0
+               ? 0
+               : static_cast<double>(link.whole_bytes) * groups_current / link.whole.size();
   }
 };
 
@@ -49,6 +65,9 @@ std::string ChainLink::encode() const {
   out.varint(static_cast<std::uint64_t>(whole.size() == 0 ? 0 : whole.first));
   out.varint(static_cast<std::uint64_t>(whole.size()));
   out.varint(whole_bytes);
+  if (raw_bytes != 0) {
+    out.varint(raw_bytes);
+  }
   return bytes;
 }
 
@@ -56,7 +75,7 @@ ChainLink ChainLink::of(const StateHandle& handle, bool is_first) {
   ChainLink link;
   if (handle.meta.empty()) {
     if (is_first) {
-      link = {handle.key_groups, handle.file.length_bytes};
+      link = {handle.key_groups, handle.file.length_bytes, 0};
     }
     return link;
   }
@@ -64,12 +83,15 @@ ChainLink ChainLink::of(const StateHandle& handle, bool is_first) {
   const std::uint64_t first = in.varint();
   const std::uint64_t size = in.varint();
   const std::uint64_t whole_bytes = in.varint();
+  const std::uint64_t raw_bytes = in.remaining() == 0 ? 0 : in.varint();
   const auto is_within = [&](std::uint64_t group) {
     return group <= static_cast<std::uint64_t>(kUpperBoundMaxParallelism) &&
            handle.key_groups.contains(static_cast<int>(group));
   };
   if (in.exhausted() && size != 0 && is_within(first) && is_within(first + size - 1)) {
-    link = {{static_cast<int>(first), static_cast<int>(first + size - 1)}, whole_bytes};
+    link.whole = {static_cast<int>(first), static_cast<int>(first + size - 1)};
+    link.whole_bytes = whole_bytes;
+    link.raw_bytes = raw_bytes;
   }
   return link;
 }
@@ -94,19 +116,19 @@ StateChain::Base StateChain::base_for(CheckpointId builds_on) const {
   const std::vector<Link> links = links_of(files);
   const KeyGroupRange all = files.front().key_groups;
   double state_bytes = 0;
+  double stored_bytes = 0;
   for (const Link& link : links) {
-    if (link.groups_current != 0) {
-      state_bytes +=
-          static_cast<double>(link.link.whole_bytes) * link.groups_current / link.link.whole.size();
-    }
+    state_bytes += link.current_bytes();
+    stored_bytes += link.current_bytes() * std::min(link.stored_share(), 1.0);
   }
+  const double room_for_outdated = std::max(kStoredMax * state_bytes - stored_bytes, 1.0);
   // How many key groups should have been renewed since the first file, and how many were.
   double due = 0;
   double due_of_last = 0;
   double renewed = 0;
   int next = all.first;
   for (auto link = links.begin() + 1; link != links.end(); ++link) {
-    const double share = static_cast<double>(link->delta_bytes()) / std::max(state_bytes / 2, 1.0);
+    const double share = link->delta_bytes() / room_for_outdated;
     due_of_last = all.size() * std::max(share, 1.0 / kFilesMax);
     due += due_of_last;
     renewed += link->link.whole.size();

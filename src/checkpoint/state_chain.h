@@ -15,7 +15,8 @@ struct ChainLink {
   /// Of these key groups the file holds every entry. None of the files before it is needed for
   /// them.
   KeyGroupRange whole;
-  std::uint64_t whole_bytes = 0;  ///< of those entries, about
+  std::uint64_t whole_bytes = 0;  ///< of those entries, about, before compression
+  std::uint64_t raw_bytes = 0;    ///< of the file before compression; 0: it is not compressed
 
   std::string encode() const;
   /// Of a handle by weir 0.1, which told nothing: whole in a base, which comes first, else nowhere.
@@ -26,13 +27,15 @@ struct ChainLink {
 /// one may build upon: each builds on the one before it. Decides what the next snapshot builds upon
 /// and which key groups it writes whole, so that the chain stays short. Pure.
 ///
-/// Every file renews as many key groups, in turn, as keeps what is outdated in the chain below half
-/// of the state: with deltas of a hundredth of the state, one fiftieth of the key groups. What is
-/// written is what a new base now and then would cost, but no checkpoint has to write all of it.
+/// Every file renews as many key groups, in turn, as keeps what is stored below one and a half
+/// times the state as it is before compression: with deltas of a hundredth of the state,
+/// uncompressed, one fiftieth of the key groups; less where compression leaves room for more that
+/// is outdated. What is written is what a new base now and then would cost, but no checkpoint has
+/// to write all of it.
 class StateChain {
  public:
   /// So many files at most; a restore opens all of them.
-  static constexpr std::size_t kFilesMax = 64;
+  static constexpr std::size_t kFilesMax = 128;
 
   struct Base {
     CheckpointId checkpoint = 0;  ///< 0: the next file holds everything

@@ -49,14 +49,17 @@ TEST(StateChain, ForgetsWhatIsNotBuiltUponAnyMore) {
   EXPECT_EQ(chain.base_for(2).checkpoint, 2);
 }
 
-StateHandle link(std::uint64_t bytes, KeyGroupRange whole, std::uint64_t whole_bytes) {
-  return {{"", bytes, 1}, "heap", {0, 127}, ChainLink{whole, whole_bytes}.encode()};
+StateHandle link(std::uint64_t bytes, KeyGroupRange whole, std::uint64_t whole_bytes,
+                 std::uint64_t raw_bytes = 0) {
+  return {{"", bytes, 1}, "heap", {0, 127}, ChainLink{whole, whole_bytes, raw_bytes}.encode()};
 }
 
 TEST(ChainLink, IsReadBack) {
   const ChainLink some = ChainLink::of(link(100, {3, 17}, 90), false);
   EXPECT_EQ(some.whole, (KeyGroupRange{3, 17}));
   EXPECT_EQ(some.whole_bytes, 90U);
+  EXPECT_EQ(some.raw_bytes, 0U);
+  EXPECT_EQ(ChainLink::of(link(100, {3, 17}, 90, 150), false).raw_bytes, 150U);
   EXPECT_EQ(ChainLink::of(link(100, {}, 0), true).whole.size(), 0);
   // Of weir 0.1: the first file is the base.
   EXPECT_EQ(ChainLink::of(file("base", 1000), true).whole, (KeyGroupRange{0, 127}));
@@ -68,11 +71,15 @@ TEST(ChainLink, IsReadBack) {
 }
 
 /// A job whose state has `state_bytes`, evenly spread, of which each checkpoint finds `delta_bytes`
-/// changed.
+/// changed. Files are compressed to `stored_percent`.
 class Steady {
  public:
-  Steady(int groups, std::uint64_t state_bytes, std::uint64_t delta_bytes)
-      : all_{0, groups - 1}, state_bytes_(state_bytes), delta_bytes_(delta_bytes) {}
+  Steady(int groups, std::uint64_t state_bytes, std::uint64_t delta_bytes,
+         std::uint64_t stored_percent = 100)
+      : all_{0, groups - 1},
+        state_bytes_(state_bytes),
+        delta_bytes_(delta_bytes),
+        stored_percent_(stored_percent) {}
 
   void checkpoint() {
     const StateChain::Base base = chain_.base_for(last_);
@@ -80,11 +87,13 @@ class Steady {
     const auto share = static_cast<double>(whole.size()) / all_.size();
     const auto whole_bytes = static_cast<std::uint64_t>(static_cast<double>(state_bytes_) * share);
     const auto rest = static_cast<std::uint64_t>(static_cast<double>(delta_bytes_) * (1 - share));
-    files = StateChain::extended(base.files,
-                                 {{"shared/" + std::to_string(++last_), whole_bytes + rest, 1},
-                                  "heap",
-                                  all_,
-                                  ChainLink{whole, whole_bytes}.encode()});
+    const std::uint64_t raw_bytes = whole_bytes + rest;
+    const ChainLink link{whole, whole_bytes, stored_percent_ == 100 ? 0 : raw_bytes};
+    files = StateChain::extended(
+        base.files, {{"shared/" + std::to_string(++last_), raw_bytes * stored_percent_ / 100, 1},
+                     "heap",
+                     all_,
+                     link.encode()});
     chain_.add(last_, files);
     chain_.forget_before(last_);
     written = files.back().file.length_bytes;
@@ -102,6 +111,7 @@ class Steady {
   const KeyGroupRange all_;
   const std::uint64_t state_bytes_;
   const std::uint64_t delta_bytes_;
+  const std::uint64_t stored_percent_;
   StateChain chain_;
   CheckpointId last_ = 0;
 };
@@ -123,6 +133,23 @@ TEST(StateChain, RenewsAFewKeyGroupsWithEveryFile) {
     sum += job.written;
   }
   EXPECT_LT(sum / 500, 32'000U) << "twice as many bytes are renewed as there are in deltas";
+}
+
+TEST(StateChain, RenewsLessWhereCompressionLeavesRoomForWhatIsOutdated) {
+  // Deltas of 2 %: as they are, half of the state is reached after 25 of them. At half the size, a
+  // whole state of outdated bytes may be stored beside half of one: after 100.
+  Steady job(128, 1'000'000, 20'000, 50);
+  for (int i = 0; i < 200; ++i) {
+    job.checkpoint();
+  }
+  std::uint64_t sum = 0;
+  for (int i = 0; i < 500; ++i) {
+    job.checkpoint();
+    EXPECT_LE(job.total, 1'530'000U) << i;
+    sum += job.written;
+  }
+  EXPECT_LT(sum / 500, 15'500U) << "half as many bytes are renewed as there are in deltas";
+  EXPECT_GT(job.files.size(), 90U);
 }
 
 TEST(StateChain, WhatWasRenewedInOneGoIsSpreadNextTime) {

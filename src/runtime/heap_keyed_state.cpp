@@ -28,10 +28,11 @@ class HeapKeyedState::StateFile final : public Snapshot {
     handle.key_groups = owner_.info_.key_groups;
     std::vector<checkpoint::StateHandle> files;
     if (owner_.environment_.is_incremental && !barrier_.is_savepoint) {
-      const bool is_base = base.checkpoint == 0;
-      handle.meta =
-          checkpoint::ChainLink{is_base ? handle.key_groups : base.whole, info.whole_bytes}
-              .encode();
+      checkpoint::ChainLink link;
+      link.whole = base.checkpoint == 0 ? handle.key_groups : base.whole;
+      link.whole_bytes = info.whole_bytes;
+      link.raw_bytes = owner_.environment_.are_snapshots_compressed ? info.raw_bytes : 0;
+      handle.meta = link.encode();
       files = checkpoint::StateChain::extended(std::move(base.files), std::move(handle));
       owner_.chain_.add(barrier_.checkpoint, files);
     } else {

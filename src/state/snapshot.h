@@ -13,7 +13,9 @@ namespace weir::state {
 struct SnapshotFileInfo {
   FileSummary file;  ///< length and CRC32C of the whole file
   std::uint64_t entries = 0;
-  std::uint64_t whole_bytes = 0;  ///< of the entries in StateFileIndex::whole, about
+  std::uint64_t whole_bytes =
+      0;                        ///< of the entries in StateFileIndex::whole, about; not compressed
+  std::uint64_t raw_bytes = 0;  ///< of all entries, about; not compressed
 };
 
 /// Where the blocks of one snapshot go (docs/formats/state-file.md). The task thread calls;

@@ -225,7 +225,10 @@ void SnapshotWriter::finish() {
   flush(walk_);
   flush(before_write_);
   sink_->submit(index_.encode());
-  sink_->finish({.file = {}, .entries = index_.entries, .whole_bytes = whole_bytes_});
+  sink_->finish({.file = {},
+                 .entries = index_.entries,
+                 .whole_bytes = whole_bytes_,
+                 .raw_bytes = next_offset_});
 }
 
 }  // namespace weir::state

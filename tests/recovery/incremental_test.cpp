@@ -1,4 +1,5 @@
 #include "checkpoint/snapshot_verification.h"
+#include "checkpoint/state_chain.h"
 #include "recovery/savepoint_scenario.h"
 
 /// Checkpoints that write what changed.
@@ -116,6 +117,10 @@ TEST_F(IncrementalTest, CompressionIsSwitchedOnAndOffWithinAChain) {
   compressed.set(options::kSnapshotCompression, true);
   suspend_at(compressed, 3'000);
   const std::uint64_t bytes = checkpoint::state_size_bytes(manifest_of(last_checkpoint()));
+  for (const auto& subtask : subtasks_of(last_checkpoint())) {
+    const checkpoint::StateHandle& base = subtask.files.front();
+    EXPECT_GT(checkpoint::ChainLink::of(base, true).raw_bytes, base.file.length_bytes);
+  }
   suspend_at(incremental(), 6'000);
   EXPECT_GT(checkpoint::state_size_bytes(manifest_of(last_checkpoint())), bytes);
   suspend_at(compressed, 9'000);

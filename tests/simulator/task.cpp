@@ -483,11 +483,11 @@ bool Task::write_state(Captured& captured) {
       return false;
     }
     const std::uint64_t whole_bytes = pairs.empty() ? 0 : bytes.size() * whole_count / pairs.size();
-    chain = checkpoint::StateChain::extended(std::move(chain),
-                                             {{name, bytes.size(), crc32c(bytes)},
-                                              "sim",
-                                              own,
-                                              checkpoint::ChainLink{whole, whole_bytes}.encode()});
+    chain = checkpoint::StateChain::extended(
+        std::move(chain), {{name, bytes.size(), crc32c(bytes)},
+                           "sim",
+                           own,
+                           checkpoint::ChainLink{whole, whole_bytes, 0}.encode()});
   }
   chain_.add(captured.checkpoint, chain);
   captured.report.state.files = std::move(chain);

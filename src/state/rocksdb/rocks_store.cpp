@@ -21,6 +21,15 @@
 namespace weir::state {
 namespace {
 
+/// Each checkpoint adds a run, and what compactions write is stored again. Reads ask the filters of
+/// so many runs at most.
+constexpr int kRunsMax = 16;
+/// What may lie above the last level, of the bytes there: about so much of what is stored is
+/// outdated.
+constexpr unsigned kOutdatedMaxPercent = 60;
+/// Less is not worth a compaction of its own.
+constexpr std::uint64_t kOutdatedMin = std::uint64_t{1} << 20;
+
 rocksdb::CompressionType type_of(RocksDbSettings::Compression compression) {
   switch (compression) {
     case RocksDbSettings::Compression::kNone:
@@ -152,10 +161,8 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
       break;
     case RocksDbSettings::CompactionStyle::kUniversal:
       options.compaction_style = rocksdb::kCompactionStyleUniversal;
-      // Each checkpoint adds a file, and what compactions write is stored again. Reads ask the
-      // filters of so many files at most.
-      options.level0_file_num_compaction_trigger = 16;
-      options.compaction_options_universal.max_size_amplification_percent = 50;
+      options.level0_file_num_compaction_trigger = kRunsMax;
+      options.compaction_options_universal.max_size_amplification_percent = kOutdatedMaxPercent;
       break;
     case RocksDbSettings::CompactionStyle::kFifo:
       options.compaction_style = rocksdb::kCompactionStyleFIFO;
@@ -275,7 +282,48 @@ Status RocksStore::ingest(const std::vector<SortedFile>& files) {
     all.push_back(std::move(one));
   }
   const rocksdb::Status ingested = all.empty() ? rocksdb::Status() : db_->IngestExternalFiles(all);
-  return ingested.ok() ? Status() : Status(error(ingested, "adding sorted files to"));
+  if (!ingested.ok()) {
+    return error(ingested, "adding sorted files to");
+  }
+  if (options_.settings.compaction_style == RocksDbSettings::CompactionStyle::kUniversal) {
+    for (const SortedFile& file : files) {
+      WEIR_TRY(limit_outdated(*file.family));
+    }
+  }
+  return {};
+}
+
+/// RocksDB looks at how much is outdated only once there are kRunsMax runs. Where a run is a large
+/// part of the state that is too late: as many as there are have to do then.
+Status RocksStore::limit_outdated(Family& family) {
+  rocksdb::ColumnFamilyMetaData metadata;
+  db_->GetColumnFamilyMetaData(family.handle, &metadata);
+  int runs = 0;
+  std::uint64_t last = 0;
+  std::uint64_t above = 0;
+  const auto add_run = [&](std::uint64_t bytes) {
+    ++runs;
+    above += last;
+    last = bytes;
+  };
+  for (const rocksdb::LevelMetaData& level : metadata.levels) {
+    if (level.level == 0) {
+      // From the newest to the oldest.
+      std::for_each(level.files.begin(), level.files.end(),
+                    [&](const rocksdb::SstFileMetaData& file) { add_run(file.size); });
+    } else if (!level.files.empty()) {
+      add_run(level.size);
+    }
+  }
+  const bool is_much = above >= kOutdatedMin && above * 100 >= last * kOutdatedMaxPercent;
+  const int runs_max = is_much ? std::clamp(runs, 2, kRunsMax) : kRunsMax;
+  if (runs_max == (family.runs_max == 0 ? kRunsMax : family.runs_max)) {
+    return {};
+  }
+  family.runs_max = runs_max;
+  const rocksdb::Status set = db_->SetOptions(
+      family.handle, {{"level0_file_num_compaction_trigger", std::to_string(runs_max)}});
+  return set.ok() ? Status() : Status(error(set, "setting an option of"));
 }
 
 Result<RocksStore::LiveFiles> RocksStore::live_files(const std::string& link_directory) {

@@ -28,6 +28,7 @@ class RocksStore {
     KeyGroupRange key_groups;
     rocksdb::ColumnFamilyHandle* handle = nullptr;
     std::shared_ptr<RocksFilter> filter;
+    int runs_max = 0;  ///< sorted runs that make a compaction due; 0: as the family was opened
   };
   struct Options {
     std::string owner;  ///< names the operator in errors
@@ -59,7 +60,7 @@ class RocksStore {
     Family* family;
     std::string path;
   };
-  /// All files or none.
+  /// All files or none. One thread at a time.
   Status ingest(const std::vector<SortedFile>& files);
   /// For rocksdb::SstFileWriter.
   const rocksdb::Options& sorted_file_options() const { return sorted_file_options_; }
@@ -93,6 +94,7 @@ class RocksStore {
   rocksdb::ColumnFamilyOptions family_options(const std::shared_ptr<RocksFilter>& filter) const;
   rocksdb::DBOptions instance_options() const;
   Family* adopt(Family family);
+  Status limit_outdated(Family& family);
 
   const Options options_;
   const std::string path_;

@@ -2,12 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <numeric>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "state/rocksdb/rocks_env.h"
 #include "state/rocksdb/sorted_run.h"
@@ -40,6 +45,27 @@ class RocksStoreTest : public ::testing::Test {
       ASSERT_TRUE(run.write(store, {family}, files).ok());
       ASSERT_TRUE(store.ingest(files).ok());
     }
+  }
+  /// One sorted file with the values of keys [0, keys), 100 random bytes each.
+  static void write(RocksStore& store, RocksStore::Family* family, int keys) {
+    static std::mt19937_64 random(7);
+    SortedRun run;
+    for (int i = 0; i < keys; ++i) {
+      std::string key;
+      append_rocks_prefix(key, 1, kNoNamespace);
+      std::string value(100, '\0');
+      std::generate(value.begin(), value.end(), [&] { return static_cast<char>(random()); });
+      run.add(key + fmt::format("{:08}", i), value);
+    }
+    std::vector<RocksStore::SortedFile> files;
+    ASSERT_TRUE(run.write(store, {family}, files).ok());
+    ASSERT_TRUE(store.ingest(files).ok());
+  }
+  static std::uint64_t table_bytes(RocksStore& store) {
+    std::vector<rocksdb::LiveFileMetaData> files;
+    store.db().GetLiveFilesMetaData(&files);
+    return std::accumulate(files.begin(), files.end(), std::uint64_t{0},
+                           [](std::uint64_t sum, const auto& file) { return sum + file.size; });
   }
   static int table_files(RocksStore& store) {
     std::vector<rocksdb::LiveFileMetaData> files;
@@ -96,6 +122,22 @@ TEST_F(RocksStoreTest, CompactsOnlyWhereItMay) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   EXPECT_EQ(table_files(*kept), 20);
+}
+
+TEST_F(RocksStoreTest, KeepsWhatIsOutdatedBelowAShareOfTheState) {
+  const std::unique_ptr<RocksStore> store = open(true);
+  RocksStore::Family* const family = store->add_family("table:counts#0-127", {0, 127}).value();
+  write(*store, family, 50'000);
+  const std::uint64_t state_bytes = table_bytes(*store);
+  // Fifteen files do not make a compaction due by their number.
+  for (int file = 0; file < 14; ++file) {
+    write(*store, family, 12'500);
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (table_bytes(*store) > state_bytes * 17 / 10) {
+      ASSERT_LT(std::chrono::steady_clock::now(), give_up) << file << " files of a quarter";
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
 }
 
 }  // namespace
