@@ -54,7 +54,8 @@ int main(int argc, char** argv) {
   options.compaction_options_universal.max_size_amplification_percent = 50;
   options.write_buffer_size = std::size_t{64} << 20;
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(memory);
+  constexpr int kShardBits = 3;  // As weir: the filter of a large file has to fit into a shard.
+  table.block_cache = rocksdb::NewLRUCache(memory, kShardBits);
   table.format_version = 5;
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;

@@ -79,6 +79,11 @@ inline constexpr ConfigOption<double> kRocksDbWriteBufferRatio{
 inline constexpr ConfigOption<double> kRocksDbHighPriorityRatio{
     "state.backend.rocksdb.memory.high-prio-pool-ratio", "0.1",
     "Share of the block cache that is kept for indexes and filters.", detail::fraction};
+inline constexpr ConfigOption<bool> kRocksDbPartitionedMetadata{
+    "state.backend.rocksdb.memory.partitioned-index-filters", "false",
+    "Indexes and filters are read in small parts. Slower, unless they do not fit into the block "
+    "cache: about a byte and a half per key.",
+    nullptr};
 inline constexpr ConfigOption<SizeBytes> kRocksDbBlockSize{
     "state.backend.rocksdb.block.blocksize", "4 kb", "Size of a block before compression.",
     detail::size_in<256, 64 * 1024 * 1024>};

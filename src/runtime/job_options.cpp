@@ -67,6 +67,7 @@ state::RocksDbSettings rocksdb_settings_of(const Configuration& configuration) {
   settings.memory_bytes = static_cast<std::uint64_t>(configuration.get(kRocksDbMemory).value);
   settings.write_buffer_ratio = configuration.get(kRocksDbWriteBufferRatio);
   settings.high_priority_ratio = configuration.get(kRocksDbHighPriorityRatio);
+  settings.has_partitioned_metadata = configuration.get(kRocksDbPartitionedMetadata);
   settings.block_bytes = static_cast<std::uint64_t>(configuration.get(kRocksDbBlockSize).value);
   settings.write_buffer_bytes =
       static_cast<std::uint64_t>(configuration.get(kRocksDbWriteBufferSize).value);

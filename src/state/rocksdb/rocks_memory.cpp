@@ -1,6 +1,7 @@
 #include "state/rocksdb/rocks_memory.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <filesystem>
 #include <map>
@@ -40,6 +41,14 @@ std::int64_t cache_part(const RocksDbSettings& settings) {
                                    settings.write_buffer_ratio);
 }
 
+/// A block that is larger than a shard is read again each time. The filter of a file of 64 MB has
+/// several MB, more than RocksDB's default leaves for a shard of a cache of 256 MB.
+int shard_bits(std::size_t capacity) {
+  constexpr std::size_t kShardMin = std::size_t{64} << 20;
+  constexpr int kBitsMax = 6;
+  return std::clamp(static_cast<int>(std::bit_width(capacity / kShardMin)) - 1, 0, kBitsMax);
+}
+
 }  // namespace
 
 RocksMemory::RocksMemory(const RocksDbSettings& settings) : cached_max_(cache_part(settings)) {
@@ -48,6 +57,7 @@ RocksMemory::RocksMemory(const RocksDbSettings& settings) : cached_max_(cache_pa
   rocksdb::LRUCacheOptions options;
   options.capacity = blocks;
   options.high_pri_pool_ratio = settings.high_priority_ratio;
+  options.num_shard_bits = shard_bits(blocks);
   block_cache_ = rocksdb::NewLRUCache(options);
   // Changes reach RocksDB as whole sorted files: write buffers stay empty, but if one is used, the
   // cache pays for it.

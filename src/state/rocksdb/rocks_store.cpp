@@ -23,10 +23,9 @@ namespace {
 
 /// Each checkpoint adds a run, and what compactions write is stored again. Reads ask the filters of
 /// so many runs at most.
-constexpr int kRunsMax = 16;
-/// What may lie above the last level, of the bytes there: about so much of what is stored is
-/// outdated.
-constexpr unsigned kOutdatedMaxPercent = 60;
+constexpr int kRunsMax = 32;
+/// What may lie above the last run, in percent of its bytes: about so much is outdated.
+constexpr unsigned kOutdatedMaxPercent = 65;
 /// Less is not worth a compaction of its own.
 constexpr std::uint64_t kOutdatedMin = std::uint64_t{1} << 20;
 
@@ -150,6 +149,10 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
+  if (settings.has_partitioned_metadata) {
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = settings.has_bloom_filter;
+  }
   if (settings.has_bloom_filter) {
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(settings.bloom_bits_per_key));
   }

@@ -33,10 +33,11 @@ class RocksStoreTest : public ::testing::Test {
     EXPECT_TRUE(store.ok());
     return std::move(store).value();
   }
+  static constexpr int kFilesDue = 40;
   /// As many sorted files as make a compaction due.
   static void fill(RocksStore& store) {
     RocksStore::Family* const family = store.add_family("table:counts#0-127", {0, 127}).value();
-    for (int file = 0; file < 20; ++file) {
+    for (int file = 0; file < kFilesDue; ++file) {
       SortedRun run;
       std::string key;
       append_rocks_prefix(key, 1, kNoNamespace);
@@ -118,10 +119,10 @@ TEST_F(RocksStoreTest, CompactsOnlyWhereItMay) {
   fill(*kept);
   const std::unique_ptr<RocksStore> compacted = open(true);
   fill(*compacted);
-  while (table_files(*compacted) >= 20) {
+  while (table_files(*compacted) >= kFilesDue) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  EXPECT_EQ(table_files(*kept), 20);
+  EXPECT_EQ(table_files(*kept), kFilesDue);
 }
 
 TEST_F(RocksStoreTest, KeepsWhatIsOutdatedBelowAShareOfTheState) {
@@ -129,7 +130,7 @@ TEST_F(RocksStoreTest, KeepsWhatIsOutdatedBelowAShareOfTheState) {
   RocksStore::Family* const family = store->add_family("table:counts#0-127", {0, 127}).value();
   write(*store, family, 50'000);
   const std::uint64_t state_bytes = table_bytes(*store);
-  // Fifteen files do not make a compaction due by their number.
+  // So many files do not make a compaction due by their number.
   for (int file = 0; file < 14; ++file) {
     write(*store, family, 12'500);
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);

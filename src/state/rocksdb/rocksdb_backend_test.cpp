@@ -44,8 +44,12 @@ class RocksDbBackendTest : public ::testing::Test {
   std::unique_ptr<RocksDbBackend> make(KeyGroupRange key_groups = {0, 127},
                                        std::size_t memory_bytes = std::size_t{4} << 20) {
     RocksDbSettings settings;
-    settings.local_directory = directory_.file("local");
     settings.memory_bytes = memory_bytes;
+    return make_with(settings, key_groups);
+  }
+  std::unique_ptr<RocksDbBackend> make_with(RocksDbSettings settings,
+                                            KeyGroupRange key_groups = {0, 127}) {
+    settings.local_directory = directory_.file("local");
     auto backend = std::make_unique<RocksDbBackend>(
         RocksDbBackend::Options{"test", 128, key_groups, settings, executor_.runner()});
     EXPECT_TRUE(backend->open().ok());
@@ -188,8 +192,8 @@ TEST_F(RocksDbBackendTest, WorkingOnARestoredStateLeavesTheCheckpointAlone) {
     ASSERT_TRUE(restored->restore(local_file_system(), from(files)).ok());
     StateTable& sums = open_sums(*restored);
     EXPECT_EQ(sums.size(kNoNamespace), 5000U);
-    for (int i = 0; i < 20; ++i) {
-      put_sums(sums, i * 500, 500);
+    for (int i = 0; i < 40; ++i) {  // compactions happen
+      put_sums(sums, i * 125, 500);
       restored->write_all_down();
     }
   }
@@ -266,8 +270,8 @@ TEST_F(RocksDbBackendTest, ExpiredValuesAreLeftOutByCompactions) {
   const auto backend = make();
   StateTable& sums = *value_or_fail(backend->open_table(descriptor));
   EXPECT_TRUE(sums.removes_expired());
-  for (int round = 0; round < 20; ++round) {  // more files than RocksDB leaves alone
-    for (std::int64_t key = round * 100; key < round * 100 + 100; ++key) {
+  for (int round = 0; round < 40; ++round) {  // more files than RocksDB leaves alone
+    for (std::int64_t key = round * 50; key < round * 50 + 50; ++key) {
       put<std::int64_t, std::int64_t>(sums, kNoNamespace, key, key % 2 == 0 ? -1 : key);
     }
     backend->write_all_down();
@@ -317,6 +321,32 @@ TEST_F(RocksDbBackendTest, StateFarBeyondItsMemoryStaysWithinIt) {
   }
   EXPECT_LT(backend->memory_bytes(), std::size_t{4} << 20);
   EXPECT_EQ(sums.size(kNoNamespace), static_cast<std::size_t>(keys));
+}
+
+TEST_F(RocksDbBackendTest, HowFilesAreWrittenMayChangeBetweenTwoRuns) {
+  using Settings = RocksDbSettings;
+  std::vector<Settings> runs(6);
+  runs[1].has_partitioned_metadata = true;
+  runs[2].has_partitioned_metadata = true;
+  runs[2].has_bloom_filter = false;
+  runs[3].compaction_style = Settings::CompactionStyle::kLevel;
+  runs[3].compression_per_level = {Settings::Compression::kNone};
+  runs[4].compaction_style = Settings::CompactionStyle::kNone;
+  runs[4].block_bytes = 1 << 10;
+  constexpr std::int64_t kKeys = 20'000;
+  Files files;
+  for (std::size_t run = 0; run < runs.size(); ++run) {
+    const auto backend = make_with(runs[run]);
+    if (run != 0) {
+      ASSERT_TRUE(backend->restore(local_file_system(), from(files)).ok()) << run;
+    }
+    StateTable& sums = open_sums(*backend);
+    put_sums(sums, static_cast<std::int64_t>(run) * kKeys, kKeys);
+    files = value_or_fail(snapshot(*backend));
+    for (std::int64_t key = 0; key < static_cast<std::int64_t>(run + 1) * kKeys; key += 97) {
+      ASSERT_EQ(sum_of(sums, key), 10 * key) << run;
+    }
+  }
 }
 
 TEST_F(RocksDbBackendTest, WhereMemoryIsTooLittleForAllNobodyWaitsInVain) {

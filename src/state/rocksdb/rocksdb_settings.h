@@ -15,8 +15,9 @@ struct RocksDbSettings {
   std::string local_directory;  ///< empty: the machine's directory for temporary files
   /// Of the process: weir's own cache, the blocks RocksDB holds, its indexes and filters.
   std::uint64_t memory_bytes = std::uint64_t{512} << 20;
-  double write_buffer_ratio = 0.5;   ///< of memory_bytes, for weir's cache of values
-  double high_priority_ratio = 0.1;  ///< of the block cache, for indexes and filters
+  double write_buffer_ratio = 0.5;        ///< of memory_bytes, for weir's cache of values
+  double high_priority_ratio = 0.1;       ///< of the block cache, for indexes and filters
+  bool has_partitioned_metadata = false;  ///< indexes and filters in blocks of their own
   std::uint64_t write_buffer_bytes = std::uint64_t{64} << 20;  ///< changed values until written
   std::uint64_t block_bytes = 4096;
   int background_threads = 2;
