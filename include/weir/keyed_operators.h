@@ -61,11 +61,12 @@ class KeyedProcessOperator final : public Operator {
       table->prefetch(kNoNamespace, column);
     }
     for (std::size_t i = 0; i < records.size(); ++i) {
-      current_ = {column.data + i * column.stride, column.hashes[i]};
+      current_ = {column.data + i * column.stride, column.hashes[i], i};
       keyed_context_->set_timestamp(batch->timestamps()[i]);
       collector_->set_timestamp(batch->timestamps()[i]);
       function_.F::process_element(records[i], *keyed_context_, *collector_);
     }
+    current_ = {};  // The keys go with the batch.
     flush();
     return context_->keyed_state().status();
   }
@@ -120,7 +121,7 @@ class KeyedProcessOperator final : public Operator {
       // The callback may change the queue, so it gets a key of its own.
       const K key = *static_cast<const K*>(timer.key);
       const TimestampMs time = timer.timestamp;
-      current_ = {&key, timer.hash};
+      current_ = {.key = &key, .hash = timer.hash};
       keyed_context_->set_timestamp(time);
       collector_->set_timestamp(time);
       function_.F::on_timer(time, *keyed_context_, *collector_);

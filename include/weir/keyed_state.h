@@ -20,8 +20,12 @@ namespace detail {
 
 /// The key whose record or timer is being processed; shared by an operator's state handles.
 struct CurrentKey {
+  static constexpr std::size_t kNotInColumn = ~std::size_t{0};
+
   const void* key = nullptr;
   std::uint32_t hash = 0;
+  /// Its place in the column that all tables of the operator prefetched last.
+  std::size_t index = kNotInColumn;
 };
 
 /// The entry of the current key in one table.
@@ -37,15 +41,27 @@ class StateHandle {
  protected:
   template <class V>
   const V* find_stored() const {
-    return static_cast<const V*>(table_->find(kNoNamespace, current_->key, current_->hash));
+    const void* found = table_->prefetched(current_->index);
+    if (found == nullptr) {
+      found = table_->find(kNoNamespace, current_->key, current_->hash);
+    }
+    return static_cast<const V*>(found);
   }
   template <class V>
   V* find_stored_for_update() const {
-    return static_cast<V*>(table_->find_for_update(kNoNamespace, current_->key, current_->hash));
+    void* found = table_->prefetched_for_update(current_->index);
+    if (found == nullptr) {
+      found = table_->find_for_update(kNoNamespace, current_->key, current_->hash);
+    }
+    return static_cast<V*>(found);
   }
   template <class V>
   V& find_or_create_stored() {
-    return *static_cast<V*>(table_->find_or_create(kNoNamespace, current_->key, current_->hash));
+    void* found = table_->prefetched_for_update(current_->index);
+    if (found == nullptr) {
+      found = table_->find_or_create(kNoNamespace, current_->key, current_->hash);
+    }
+    return *static_cast<V*>(found);
   }
   void erase_stored() const { table_->erase(kNoNamespace, current_->key, current_->hash); }
   TtlRule* ttl() const { return ttl_.get(); }

@@ -77,7 +77,7 @@ class KeyedStateEditor {
           timers(op.context(), current) {}
     detail::EditedOperator& op;
     K key{};
-    detail::CurrentKey current{&key, key_hash(key)};
+    detail::CurrentKey current{.key = &key, .hash = key_hash(key)};
     std::vector<std::string> no_side_outputs;
     KeyedOpenContext<K> states;
     TimerService timers;

@@ -66,8 +66,29 @@ class StateTable {
   /// True when there was an entry.
   virtual bool erase(StateNamespace ns, const void* key, std::uint32_t hash) = 0;
 
-  /// Starts loading what find and upsert of these keys will touch. Changes nothing.
+  /// Starts loading what find and upsert of these keys will touch, and may find their entries for
+  /// prefetched(). Changes nothing.
   virtual void prefetch(StateNamespace ns, const KeyColumn& column) = 0;
+
+  // Key by key, for whoever works through the column of the last prefetch() in any order, without a
+  // call where the entry was found: `index` is the key's place in that column.
+
+  /// The value to read, or null: find() knows.
+  const void* prefetched(std::size_t index) const {
+    return index < found_.count ? found_.values[index] : nullptr;
+  }
+  /// The value to write, or null: find_for_update() or find_or_create() knows.
+  void* prefetched_for_update(std::size_t index) {
+    void* const value = index < found_.count ? found_.values[index] : nullptr;
+    if (value == nullptr) {
+      return nullptr;
+    }
+    const void* const tag = static_cast<const std::byte*>(value) - found_.tag_distance;
+    if (*static_cast<const std::uint32_t*>(tag) == found_.written_tag) [[likely]] {
+      return value;
+    }
+    return mark_prefetched(index);
+  }
 
   /// Namespaces that have entries, ascending.
   virtual std::vector<StateNamespace> namespaces() const = 0;
@@ -94,6 +115,23 @@ class StateTable {
   /// The backend removes what StateTableDescriptor::is_expired says. Until it did, expired values
   /// are found, and size() may count them even longer.
   virtual bool removes_expired() const { return false; }
+
+ protected:
+  /// The entries that prefetch() found. None are valid any more, and `count` is 0, once an entry was
+  /// erased or moved or a barrier came.
+  struct FoundEntries {
+    void* const* values = nullptr;  ///< of key i at i; null where the key was not found
+    std::size_t count = 0;
+    /// A word that lies so many bytes before a value has this value once a write needs no more
+    /// preparation.
+    std::size_t tag_distance = 0;
+    std::uint32_t written_tag = 0;
+  };
+  FoundEntries found_;
+
+ private:
+  /// Prepares the write of a value that was found. REQUIRES: prefetched(index) != nullptr.
+  virtual void* mark_prefetched(std::size_t /*index*/) { return nullptr; }
 };
 
 /// What the values of a state of maps are made of.

@@ -100,6 +100,7 @@ void HeapTable::remove_namespace(NamespaceShards& shards) {
   WEIR_CHECK(found != namespaces_.end());
   last_ = nullptr;
   ++rebuilds_;
+  found_.count = 0;
   recent(shards.ns) = nullptr;
   if (tombstones_.keeps_keys && epoch_ > tombstones_.needed_above) {
     dropped_since_.push_back({shards.ns, epoch_});
@@ -305,6 +306,7 @@ void HeapTable::rebuild(NamespaceShards& shards, Shard& shard) {
   const MovedSlots moved{begin, begin + shard.memory_bytes(layout_)};
   shards.make_room(shard, epoch_);
   ++rebuilds_;
+  found_.count = 0;
   if (moved.begin != moved.end) {
     moved_ = moved;
   }
@@ -312,6 +314,7 @@ void HeapTable::rebuild(NamespaceShards& shards, Shard& shard) {
 
 void HeapTable::erase_entry(NamespaceShards& shards, Shard& shard, std::byte* entry) {
   mark(shards, shard, entry);
+  found_.count = 0;
   layout_.destroy_value(entry);
   if (!tombstones_.keeps_keys) {
     layout_.destroy_key(entry);
@@ -404,6 +407,7 @@ void HeapTable::start_snapshot(SnapshotWriter& writer, std::uint32_t epoch,
                                KeyGroupRange whole) {
   WEIR_CHECK(writer_ == nullptr && dropped_.empty());
   WEIR_CHECK(since == 0 || (tombstones_.keeps_keys && since >= tombstones_.needed_above));
+  found_.count = 0;
   writer_ = &writer;
   state_number_ = writer.add_state(schema_, entry_count());
   epoch_ = epoch;

@@ -89,9 +89,6 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   const void* find(StateNamespace ns, const void* key, std::uint32_t hash) override {
-    if (const std::byte* entry = prefetched(ns, key, hash)) {
-      return entry + layout_.value_offset;
-    }
     NamespaceShards* shards = find_namespace(ns);
     if (shards == nullptr) {
       return nullptr;
@@ -101,9 +98,6 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   void* find_for_update(StateNamespace ns, const void* key, std::uint32_t hash) override {
-    if (std::byte* entry = prefetched_for_update(ns, key, hash)) {
-      return entry + layout_.value_offset;
-    }
     NamespaceShards* shards = find_namespace(ns);
     if (shards == nullptr) {
       return nullptr;
@@ -118,9 +112,6 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   void* find_or_create(StateNamespace ns, const void* key, std::uint32_t hash) override {
-    if (std::byte* entry = prefetched_for_update(ns, key, hash)) {
-      return entry + layout_.value_offset;
-    }
     if (has_garbage_) [[unlikely]] {
       collect_garbage();
     }
@@ -144,6 +135,7 @@ class KeyedHeapTable final : public HeapTable {
   }
 
   void prefetch(StateNamespace ns, const KeyColumn& column) override {
+    found_.count = 0;
     NamespaceShards* shards = find_namespace(ns);
     if (shards == nullptr) {
       return;
@@ -159,22 +151,22 @@ class KeyedHeapTable final : public HeapTable {
       }
       return;
     }
-    prefetched_.entries.resize(column.count);
-    prefetched_.shard_of.resize(column.count);
-    start(lookup);
-    for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
-      locate(lookup);
-      prefetch_block(lookup, begin, lookup.left[begin / kBlockKeys % 2]);
-      prefetch_left(lookup, lookup.left[1 - begin / kBlockKeys % 2]);
-    }
-    prefetch_left(lookup, lookup.left[0]);
-    prefetch_left(lookup, lookup.left[1]);
-    prefetched_.column = column;
-    prefetched_.ns = ns;
     prefetched_.shards = shards;
-    prefetched_.rebuilds = rebuilds_;
-    prefetched_.index = 0;
-    prefetched_.key = column.data;
+    prefetched_.values.resize(column.count);
+    prefetched_.shard_of.resize(column.count);
+    if (!shards->is_split() && (*shards)[0].memory_bytes(layout_) <= kCachedBytes) {
+      find_in_cache((*shards)[0], column);
+    } else {
+      start(lookup);
+      for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
+        locate(lookup);
+        prefetch_block(lookup, begin, lookup.left[begin / kBlockKeys % 2]);
+        prefetch_left(lookup, lookup.left[1 - begin / kBlockKeys % 2]);
+      }
+      prefetch_left(lookup, lookup.left[0]);
+      prefetch_left(lookup, lookup.left[1]);
+    }
+    found_ = {prefetched_.values.data(), column.count, layout_.value_offset, epoch_};
   }
 
  private:
@@ -183,17 +175,14 @@ class KeyedHeapTable final : public HeapTable {
   /// the core can have under way.
   static constexpr std::size_t kKeysAhead = 32;
   static constexpr std::size_t kPlaces = 4 * kBlockKeys;
+  /// A table of this size stays in the second-level cache: nothing has to be asked for ahead.
+  static constexpr std::size_t kCachedBytes = std::size_t{256} << 10;
 
-  /// What prefetch() found on its way: the entries of a column's keys, null for those that are not
-  /// in the first four slots of their sequences.
+  /// What prefetch() found on its way, see FoundEntries: the values of a column's keys, null for
+  /// those that are not in the first four slots of their sequences.
   struct Prefetched {
-    KeyColumn column;  ///< may be gone: its addresses are compared, its keys are not read
-    StateNamespace ns = kNoNamespace;
     NamespaceShards* shards = nullptr;
-    std::uint64_t rebuilds = 0;
-    std::size_t index = 0;  ///< of the key asked for last
-    const std::byte* key = nullptr;
-    std::vector<std::byte*> entries;
+    std::vector<void*> values;
     std::vector<Shard*> shard_of;
   };
 
@@ -224,35 +213,11 @@ class KeyedHeapTable final : public HeapTable {
     std::size_t found;    ///< keys below have values or are left
   };
 
-  /// The live entry of a key that lies in the prefetched column, or null: look it up.
-  std::byte* prefetched(StateNamespace ns, const void* key, std::uint32_t hash) {
-    Prefetched& of = prefetched_;
-    const auto* at = static_cast<const std::byte*>(key);
-    if (at != of.key) {
-      // As numbers: the key may lie anywhere.
-      const std::size_t offset =
-          reinterpret_cast<std::uintptr_t>(at) - reinterpret_cast<std::uintptr_t>(of.column.data);
-      if (offset >= of.column.count * of.column.stride) {
-        return nullptr;
-      }
-      const bool is_next = at == of.key + of.column.stride;
-      of.index = is_next ? of.index + 1 : offset / of.column.stride;
-      of.key = at;
-    }
-    if (of.rebuilds != rebuilds_ || of.ns != ns || of.column.count == 0) {
-      return nullptr;
-    }
-    std::byte* entry = of.entries[of.index];
-    return entry != nullptr && KeyKind::matches(entry, layout_, key, hash) ? entry : nullptr;
-  }
-
-  /// The same, ready to be written.
-  std::byte* prefetched_for_update(StateNamespace ns, const void* key, std::uint32_t hash) {
-    std::byte* entry = prefetched(ns, key, hash);
-    if (entry != nullptr) {
-      mark(*prefetched_.shards, *prefetched_.shard_of[prefetched_.index], entry);
-    }
-    return entry;
+  void* mark_prefetched(std::size_t index) override {
+    void* const value = prefetched_.values[index];
+    mark(*prefetched_.shards, *prefetched_.shard_of[index],
+         static_cast<std::byte*>(value) - layout_.value_offset);
+    return value;
   }
 
   Shard& shard_of(NamespaceShards& shards, std::uint32_t hash) {
@@ -342,8 +307,7 @@ class KeyedHeapTable final : public HeapTable {
       fetch_pair(lookup.places[(i + kKeysAhead) % kPlaces].slot, layout);
       // No branch depends on which of the slots it is, nor on whether it is one of them.
       const PairMatch match = match_pair(lookup.places[i % kPlaces].slot, layout, key, hashes[i]);
-      const auto value = reinterpret_cast<std::uintptr_t>(match.entry + layout.value_offset);
-      values[i] = reinterpret_cast<void*>(value & (std::uintptr_t{0} - match.count));
+      values[i] = value_if_matched(match, layout);
       left.keys[left_count] = static_cast<std::uint32_t>(i);
       left_count += static_cast<std::uint32_t>(1 - match.count);
       if ((match.count & static_cast<std::size_t>(tag_of(match.entry) != epoch)) != 0) {
@@ -370,20 +334,17 @@ class KeyedHeapTable final : public HeapTable {
     const EntryLayout layout = layout_;
     const std::size_t key_stride = lookup.column.stride;
     const std::byte* key = lookup.column.data + begin * key_stride;
-    std::byte** const entries = prefetched_.entries.data();
+    void** const values = prefetched_.values.data();
     Shard** const shard_of = prefetched_.shard_of.data();
     std::uint32_t left_count = 0;
     for (std::size_t i = begin; i < end; ++i, key += key_stride) {
       fetch_pair(lookup.places[(i + kKeysAhead) % kPlaces].slot, layout);
       const Place place = lookup.places[i % kPlaces];
       const PairMatch match = match_pair(place.slot, layout, key, lookup.column.hashes[i]);
-      const std::size_t missing = 1 - match.count;
-      // As numbers, lest the compiler makes branches of it.
-      entries[i] = reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(match.entry) &
-                                                (missing - 1));
+      values[i] = value_if_matched(match, layout);
       shard_of[i] = place.shard;
       left.keys[left_count] = static_cast<std::uint32_t>(i);
-      left_count += static_cast<std::uint32_t>(missing);
+      left_count += static_cast<std::uint32_t>(1 - match.count);
     }
     left.count = left_count;
     for (std::uint32_t n = 0; n < left_count; ++n) {
@@ -400,9 +361,26 @@ class KeyedHeapTable final : public HeapTable {
       const PairMatch match =
           match_pair(second_pair(*place.shard, place.slot), layout_,
                      lookup.column.data + i * lookup.column.stride, lookup.column.hashes[i]);
-      prefetched_.entries[i] = match.count != 0 ? match.entry : nullptr;
+      prefetched_.values[i] = value_if_matched(match, layout_);
     }
     left.count = 0;
+  }
+
+  /// What prefetch_block() and prefetch_left() do, in a shard that needs no fetching.
+  void find_in_cache(Shard& shard, const KeyColumn& column) {
+    const EntryLayout layout = layout_;
+    const std::byte* key = column.data;
+    void** const values = prefetched_.values.data();
+    for (std::size_t i = 0; i < column.count; ++i, key += column.stride) {
+      const std::uint32_t hash = column.hashes[i];
+      std::byte* const slot = shard.home(hash, layout);
+      PairMatch match = match_pair(slot, layout, key, hash);
+      if (match.count == 0) {
+        match = match_pair(second_pair(shard, slot), layout, key, hash);
+      }
+      values[i] = value_if_matched(match, layout);
+    }
+    std::fill_n(prefetched_.shard_of.begin(), column.count, &shard);
   }
 
   /// Finds or creates the keys that find_block() left. Empties `left`.
@@ -483,6 +461,11 @@ class KeyedHeapTable final : public HeapTable {
     std::byte* entry;
     std::size_t count;  ///< 1 if `entry` is the key's, else 0
   };
+  static void* value_if_matched(const PairMatch& match, const EntryLayout& layout) {
+    // As numbers, lest the compiler makes a branch of it.
+    const auto value = reinterpret_cast<std::uintptr_t>(match.entry + layout.value_offset);
+    return reinterpret_cast<void*>(value & (std::uintptr_t{0} - match.count));
+  }
   /// Looks at the first two slots of a probe sequence.
   static PairMatch match_pair(std::byte* slot, const EntryLayout& layout, const void* key,
                               std::uint32_t hash) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "state/test_support.h"
+#include "weir/keyed_state.h"
 
 /// Random operations on keyed state against std::map, whatever the backend.
 namespace weir::state::test {
@@ -179,9 +180,13 @@ class ModelOperations {
     const std::vector<Column> columns = draw_columns(200);
     for (std::size_t s = 0; s < subtasks_.size(); ++s) {
       subtasks_[s].table->prefetch(ns, columns[s].view());
-      for (const K& key : columns[s].keys) {
+      for (std::size_t i = 0; i < columns[s].keys.size(); ++i) {
         for (std::uint64_t times = pick(3); times > 0; --times) {
-          single(pick(8) == 0 ? pick_namespace() : ns, key);
+          if (pick(8) == 0) {
+            single(pick_namespace(), columns[s].keys[i]);
+          } else {
+            single(ns, columns[s].keys[i], i);
+          }
         }
         if (pick(8) == 0) {
           single(pick_namespace(), make_key<K>(pick(keys_)));
@@ -208,16 +213,21 @@ class ModelOperations {
     }
   }
 
-  /// One of the calls, with the address of `key`.
-  void single(StateNamespace ns, const K& key) {
+  /// One of the calls, as state handles make them; `index`: of the key in the prefetched column.
+  void single(StateNamespace ns, const K& key,
+              std::size_t index = detail::CurrentKey::kNotInColumn) {
     ++operations_;
     const std::uint32_t hash = key_hash(key);
     StateTable& table = *subtasks_[owner(hash)].table;
+    const auto or_else = [](auto* prefetched, auto&& ask) {
+      return prefetched != nullptr ? prefetched : ask();
+    };
     const auto space = model_.find(ns);
     const bool is_there = space != model_.end() && space->second.contains(key);
     switch (pick(5)) {
       case 0: {
-        const void* value = table.find(ns, &key, hash);
+        const void* value =
+            or_else(table.prefetched(index), [&] { return table.find(ns, &key, hash); });
         ASSERT_EQ(value != nullptr, is_there);
         if (is_there) {
           ASSERT_EQ(*static_cast<const V*>(value), model_[ns][key]);
@@ -225,7 +235,8 @@ class ModelOperations {
         break;
       }
       case 1: {
-        void* value = table.find_for_update(ns, &key, hash);
+        void* value = or_else(table.prefetched_for_update(index),
+                              [&] { return table.find_for_update(ns, &key, hash); });
         ASSERT_EQ(value != nullptr, is_there);
         if (is_there) {
           change(*static_cast<V*>(value), operations_);
@@ -234,7 +245,9 @@ class ModelOperations {
         break;
       }
       case 2:
-        change(*static_cast<V*>(table.find_or_create(ns, &key, hash)), operations_);
+        change(*static_cast<V*>(or_else(table.prefetched_for_update(index),
+                                        [&] { return table.find_or_create(ns, &key, hash); })),
+               operations_);
         change(model_[ns][key], operations_);
         break;
       default:

@@ -318,7 +318,7 @@ class RocksMapTableTest : public ::testing::Test, protected Setup {};
 TEST_F(RocksMapTableTest, AMapMayBeLargerThanMemory) {
   const auto backend = make();
   const std::string key = "one";
-  const detail::CurrentKey current{&key, key_hash(key)};
+  const detail::CurrentKey current{.key = &key, .hash = key_hash(key)};
   MapState<std::int64_t, std::int64_t> state(
       &open_map<std::string, std::int64_t, std::int64_t>(*backend), &current);
   constexpr std::int64_t kEntries = 200'000;
@@ -362,7 +362,7 @@ TEST_F(RocksMapTableTest, MapsThatWereStoredWholeAreTakenApartAndBack) {
     const auto backend = make();
     restore(*backend, {files});
     const std::int64_t key = 77;
-    const detail::CurrentKey current{&key, key_hash(key)};
+    const detail::CurrentKey current{.key = &key, .hash = key_hash(key)};
     MapState<std::string, std::int64_t> state(
         &open_map<std::int64_t, std::string, std::int64_t>(*backend), &current);
     EXPECT_EQ(backend->entry_count(), 1'000U);
@@ -404,7 +404,7 @@ TEST_F(RocksMapTableTest, DeltasOfTheHeapBackendAreApplied) {
   ASSERT_TRUE(backend->restore_state_files(local_file_system(), {first, second}).ok());
   MapTable& maps = open_map<std::int64_t, std::string, std::int64_t>(*backend);
   const auto map_of = [&](std::int64_t key) {
-    const detail::CurrentKey current{&key, key_hash(key)};
+    const detail::CurrentKey current{.key = &key, .hash = key_hash(key)};
     MapState<std::string, std::int64_t> state(&maps, &current);
     const Map* const all = state.entries();
     return all == nullptr ? Map() : *all;
@@ -420,7 +420,7 @@ TEST_F(RocksMapTableTest, DeltasOfTheHeapBackendAreApplied) {
 
 TEST_F(RocksMapTableTest, ValuesOfAnotherSchemaAreRewritten) {
   const std::int64_t key = 5;
-  const detail::CurrentKey current{&key, key_hash(key)};
+  const detail::CurrentKey current{.key = &key, .hash = key_hash(key)};
   Files files;
   {
     const auto backend = make();
@@ -446,7 +446,7 @@ TEST_F(RocksMapTableTest, ValuesOfAnotherSchemaAreRewritten) {
 
 TEST_F(RocksMapTableTest, MapsThatNobodyOpensAreCarriedOn) {
   const std::int64_t key = 5;
-  const detail::CurrentKey current{&key, key_hash(key)};
+  const detail::CurrentKey current{.key = &key, .hash = key_hash(key)};
   for (const bool is_state_file : {false, true}) {
     Files files;
     {
