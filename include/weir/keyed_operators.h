@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,15 +57,19 @@ class KeyedProcessOperator final : public Operator {
     const KeyColumn column = keys_->keys(*batch, *scratch_);
     const auto records = std::as_const(*batch).template records<In>();
     clean_up(records.size());
-    // The loads of a whole batch overlap here; one by one each would be waited for.
-    for (StateTable* table : tables_) {
-      table->prefetch(kNoNamespace, column);
-    }
-    for (std::size_t i = 0; i < records.size(); ++i) {
-      current_ = {column.data + i * column.stride, column.hashes[i], i};
-      keyed_context_->set_timestamp(batch->timestamps()[i]);
-      collector_->set_timestamp(batch->timestamps()[i]);
-      function_.F::process_element(records[i], *keyed_context_, *collector_);
+    for (std::size_t begin = 0; begin < records.size(); begin += kBlockRecords) {
+      const std::size_t end = std::min(begin + kBlockRecords, records.size());
+      // The loads of a block overlap here; one by one each would be waited for.
+      const KeyColumn block = column.part(begin, end - begin);
+      for (StateTable* table : tables_) {
+        table->prefetch(kNoNamespace, block);
+      }
+      for (std::size_t i = begin; i < end; ++i) {
+        current_ = {column.data + i * column.stride, column.hashes[i], i - begin};
+        keyed_context_->set_timestamp(batch->timestamps()[i]);
+        collector_->set_timestamp(batch->timestamps()[i]);
+        function_.F::process_element(records[i], *keyed_context_, *collector_);
+      }
     }
     current_ = {};  // The keys go with the batch.
     flush();
@@ -90,6 +95,9 @@ class KeyedProcessOperator final : public Operator {
   Status resume() override { return fire_due(); }
 
  private:
+  /// What is found for so many records is still in the first-level cache when they are processed.
+  static constexpr std::size_t kBlockRecords = 256;
+
   /// Removes a part of what has expired.
   void clean_up(std::size_t records) {
     if (cleaners_.empty()) {

@@ -38,6 +38,11 @@ struct KeyColumn {
   std::size_t stride = 0;
   const std::uint32_t* hashes = nullptr;
   std::size_t count = 0;
+
+  /// Keys [begin, begin + part_count). REQUIRES: they are there.
+  KeyColumn part(std::size_t begin, std::size_t part_count) const {
+    return {data + begin * stride, stride, hashes + begin, part_count};
+  }
 };
 
 /// The keyed state of one name in one subtask: (namespace, key) -> value. Owned by a state backend

@@ -140,31 +140,16 @@ class KeyedHeapTable final : public HeapTable {
     if (shards == nullptr) {
       return;
     }
-    Lookup lookup{*shards, column, nullptr, {}, {}, 0, 0};
     if (!compares_pairs_) {
-      while (lookup.located < column.count) {
-        const std::size_t begin = lookup.located;
-        locate(lookup);
-        for (std::size_t i = begin; i < lookup.located; ++i) {
-          fetch_pair(lookup.places[i % kPlaces].slot, layout_);
-        }
-      }
+      prefetch_slots(*shards, column);
       return;
     }
     prefetched_.shards = shards;
     prefetched_.values.resize(column.count);
-    prefetched_.shard_of.resize(column.count);
     if (!shards->is_split() && (*shards)[0].memory_bytes(layout_) <= kCachedBytes) {
       find_in_cache((*shards)[0], column);
     } else {
-      start(lookup);
-      for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
-        locate(lookup);
-        prefetch_block(lookup, begin, lookup.left[begin / kBlockKeys % 2]);
-        prefetch_left(lookup, lookup.left[1 - begin / kBlockKeys % 2]);
-      }
-      prefetch_left(lookup, lookup.left[0]);
-      prefetch_left(lookup, lookup.left[1]);
+      find_ahead(*shards, column);
     }
     found_ = {prefetched_.values.data(), column.count, layout_.value_offset, epoch_};
   }
@@ -183,7 +168,7 @@ class KeyedHeapTable final : public HeapTable {
   struct Prefetched {
     NamespaceShards* shards = nullptr;
     std::vector<void*> values;
-    std::vector<Shard*> shard_of;
+    std::vector<Shard*> shard_of;  ///< empty: the first one
   };
 
   const bool compares_pairs_ = KeyKind::kComparesPairs && layout_.stride <= kPairStrideMax;
@@ -215,7 +200,8 @@ class KeyedHeapTable final : public HeapTable {
 
   void* mark_prefetched(std::size_t index) override {
     void* const value = prefetched_.values[index];
-    mark(*prefetched_.shards, *prefetched_.shard_of[index],
+    NamespaceShards& shards = *prefetched_.shards;
+    mark(shards, prefetched_.shard_of.empty() ? shards[0] : *prefetched_.shard_of[index],
          static_cast<std::byte*>(value) - layout_.value_offset);
     return value;
   }
@@ -327,6 +313,33 @@ class KeyedHeapTable final : public HeapTable {
     }
   }
 
+  /// Asks for the first slots of all keys.
+  void prefetch_slots(NamespaceShards& shards, const KeyColumn& column) {
+    Lookup lookup{shards, column, nullptr, {}, {}, 0, 0};
+    while (lookup.located < column.count) {
+      const std::size_t begin = lookup.located;
+      locate(lookup);
+      for (std::size_t i = begin; i < lookup.located; ++i) {
+        fetch_pair(lookup.places[i % kPlaces].slot, layout_);
+      }
+    }
+  }
+
+  /// Finds values for prefetched_, a block of keys at a time: while the keys of one are looked up,
+  /// the slots of the next are on their way.
+  void find_ahead(NamespaceShards& shards, const KeyColumn& column) {
+    prefetched_.shard_of.resize(column.count);
+    Lookup lookup{shards, column, nullptr, {}, {}, 0, 0};
+    start(lookup);
+    for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
+      locate(lookup);
+      prefetch_block(lookup, begin, lookup.left[begin / kBlockKeys % 2]);
+      prefetch_left(lookup, lookup.left[1 - begin / kBlockKeys % 2]);
+    }
+    prefetch_left(lookup, lookup.left[0]);
+    prefetch_left(lookup, lookup.left[1]);
+  }
+
   /// Looks at the first two slots of a block's keys, and asks for the next two where the key is in
   /// neither: these keys go to `left`.
   void prefetch_block(const Lookup& lookup, std::size_t begin, Left& left) {
@@ -366,21 +379,31 @@ class KeyedHeapTable final : public HeapTable {
     left.count = 0;
   }
 
-  /// What prefetch_block() and prefetch_left() do, in a shard that needs no fetching.
+  /// The same in a shard that needs no fetching.
   void find_in_cache(Shard& shard, const KeyColumn& column) {
     const EntryLayout layout = layout_;
-    const std::byte* key = column.data;
+    const std::uint32_t* const hashes = column.hashes;
     void** const values = prefetched_.values.data();
-    for (std::size_t i = 0; i < column.count; ++i, key += column.stride) {
-      const std::uint32_t hash = column.hashes[i];
-      std::byte* const slot = shard.home(hash, layout);
-      PairMatch match = match_pair(slot, layout, key, hash);
-      if (match.count == 0) {
-        match = match_pair(second_pair(shard, slot), layout, key, hash);
+    prefetched_.shard_of.clear();
+    for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
+      const std::size_t end = std::min(begin + kBlockKeys, column.count);
+      const std::byte* key = column.data + begin * column.stride;
+      std::uint32_t left[kBlockKeys];
+      std::size_t left_count = 0;
+      for (std::size_t i = begin; i < end; ++i, key += column.stride) {
+        const PairMatch match = match_pair(shard.home(hashes[i], layout), layout, key, hashes[i]);
+        values[i] = value_if_matched(match, layout);
+        left[left_count] = static_cast<std::uint32_t>(i);
+        left_count += 1 - match.count;
       }
-      values[i] = value_if_matched(match, layout);
+      for (std::size_t n = 0; n < left_count; ++n) {
+        const std::size_t i = left[n];
+        const PairMatch match =
+            match_pair(second_pair(shard, shard.home(hashes[i], layout)), layout,
+                       column.data + i * column.stride, hashes[i]);
+        values[i] = value_if_matched(match, layout);
+      }
     }
-    std::fill_n(prefetched_.shard_of.begin(), column.count, &shard);
   }
 
   /// Finds or creates the keys that find_block() left. Empties `left`.
