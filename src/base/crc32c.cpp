@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "weir/check.h"
+
 #if defined(__SSE4_2__)
 #include <nmmintrin.h>
 #endif
@@ -23,12 +25,6 @@ constexpr std::array<std::uint32_t, 256> make_table() {
 }
 constexpr auto kTable = make_table();
 
-#if defined(__SSE4_2__)
-
-/// The instruction takes three cycles, but one can begin in each: three lanes are three times as
-/// fast as one. (Debian has no library that does this.)
-constexpr std::size_t kLaneBytes = 4096;
-
 /// What some zero bytes make of each bit of a state: CRCs are linear.
 using Shift = std::array<std::uint32_t, 32>;
 
@@ -42,13 +38,34 @@ constexpr Shift twice(const Shift& shift) {
   return result;
 }
 
-/// [i][b]: what kLaneBytes zero bytes make of the state b << 8 * i.
-constexpr std::array<std::array<std::uint32_t, 256>, 4> make_shift() {
+constexpr Shift shift_of_one_byte() {
   Shift of_bit{};
   for (std::size_t bit = 0; bit < of_bit.size(); ++bit) {
     const std::uint32_t state = std::uint32_t{1} << bit;
     of_bit[bit] = (state >> 8) ^ kTable[state & 0xffU];
   }
+  return of_bit;
+}
+
+/// [i]: what 2^i zero bytes make of a state.
+std::array<Shift, 40> make_shifts() {
+  std::array<Shift, 40> shifts{};
+  shifts[0] = shift_of_one_byte();
+  for (std::size_t i = 1; i < shifts.size(); ++i) {
+    shifts[i] = twice(shifts[i - 1]);
+  }
+  return shifts;
+}
+
+#if defined(__SSE4_2__)
+
+/// The instruction takes three cycles, but one can begin in each: three lanes are three times as
+/// fast as one. (Debian has no library that does this.)
+constexpr std::size_t kLaneBytes = 4096;
+
+/// [i][b]: what kLaneBytes zero bytes make of the state b << 8 * i.
+constexpr std::array<std::array<std::uint32_t, 256>, 4> make_shift() {
+  Shift of_bit = shift_of_one_byte();
   for (std::size_t bytes = 1; bytes < kLaneBytes; bytes *= 2) {
     of_bit = twice(of_bit);
   }
@@ -116,5 +133,21 @@ std::uint32_t crc32c(std::string_view data, std::uint32_t crc) {
 }
 
 #endif
+
+std::uint32_t crc32c_of_both(std::uint32_t crc_a, std::uint32_t crc_b, std::uint64_t b_bytes) {
+  static const std::array<Shift, 40> kShifts = make_shifts();
+  WEIR_CHECK(b_bytes >> kShifts.size() == 0);
+  for (std::size_t i = 0; b_bytes >> i != 0; ++i) {
+    if ((b_bytes >> i & 1U) == 0) {
+      continue;
+    }
+    std::uint32_t shifted = 0;
+    for (std::size_t bit = 0; bit < kShifts[i].size(); ++bit) {
+      shifted ^= (crc_a >> bit & 1U) != 0 ? kShifts[i][bit] : 0;
+    }
+    crc_a = shifted;
+  }
+  return crc_a ^ crc_b;
+}
 
 }  // namespace weir

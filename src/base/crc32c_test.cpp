@@ -45,5 +45,20 @@ TEST(Crc32c, IsTheSameForEveryLengthAndPlace) {
   }
 }
 
+TEST(Crc32c, OfTwoPartsFromTheirSums) {
+  std::string bytes(70'000, ' ');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<char>(i * 31 + i / 7);
+  }
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{9}, bytes.size()}) {
+    for (const std::size_t at : {std::size_t{0}, size / 3, size}) {
+      const std::string_view all = std::string_view(bytes).substr(0, size);
+      EXPECT_EQ(crc32c_of_both(crc32c(all.substr(0, at)), crc32c(all.substr(at)), size - at),
+                crc32c(all))
+          << size << " at " << at;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace weir

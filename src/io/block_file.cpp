@@ -29,10 +29,19 @@ void put(std::string& out, T value) {
   out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-std::uint32_t block_crc(std::uint32_t length, std::string_view payload) {
+/// Checksums of a block, which takes one look at its bytes.
+struct BlockSums {
+  std::uint32_t payload = 0;
+  std::uint32_t block = 0;  ///< what its header says: of length and payload
+};
+
+BlockSums sums_of(std::string_view payload) {
+  const auto length = static_cast<std::uint32_t>(payload.size());
   std::array<char, sizeof length> bytes{};
   std::memcpy(bytes.data(), &length, sizeof length);
-  return crc32c(payload, crc32c(std::string_view(bytes.data(), bytes.size())));
+  const std::uint32_t of_payload = crc32c(payload);
+  return {of_payload, crc32c_of_both(crc32c(std::string_view(bytes.data(), bytes.size())),
+                                     of_payload, payload.size())};
 }
 
 /// Checksum of the footer: everything but the checksum itself.
@@ -50,12 +59,12 @@ Result<BlockFileWriter> BlockFileWriter::create(FileSystem& files, const std::st
   std::string header(magic);
   put(header, version);
   put(header, crc32c(header));
-  WEIR_TRY(writer.write(header));
+  WEIR_TRY(writer.write(header, crc32c(header)));
   return writer;
 }
 
-Status BlockFileWriter::write(std::string_view bytes) {
-  summary_.crc32c = crc32c(bytes, summary_.crc32c);
+Status BlockFileWriter::write(std::string_view bytes, std::uint32_t crc) {
+  summary_.crc32c = crc32c_of_both(summary_.crc32c, crc, bytes.size());
   summary_.length_bytes += bytes.size();
   return file_->append(bytes);
 }
@@ -63,12 +72,12 @@ Status BlockFileWriter::write(std::string_view bytes) {
 Result<std::uint64_t> BlockFileWriter::append(std::string_view payload) {
   WEIR_CHECK(payload.size() <= kBlockSizeBytesMax);
   const std::uint64_t offset = summary_.length_bytes;
-  const auto length = static_cast<std::uint32_t>(payload.size());
+  const BlockSums sums = sums_of(payload);
   std::string header;
-  put(header, length);
-  put(header, block_crc(length, payload));
-  WEIR_TRY(write(header));
-  WEIR_TRY(write(payload));
+  put(header, static_cast<std::uint32_t>(payload.size()));
+  put(header, sums.block);
+  WEIR_TRY(write(header, crc32c(header)));
+  WEIR_TRY(write(payload, sums.payload));
   ++blocks_;
   payload_bytes_ += payload.size();
   return offset;
@@ -82,7 +91,7 @@ Result<FileSummary> BlockFileWriter::finish() {
   put(footer, payload_bytes_);
   const std::uint32_t crc = footer_crc(footer);
   std::memcpy(footer.data() + 4, &crc, sizeof crc);
-  WEIR_TRY(write(footer));
+  WEIR_TRY(write(footer, crc32c(footer)));
   WEIR_TRY(file_->sync());
   WEIR_TRY(file_->close());
   return summary_;
@@ -106,7 +115,7 @@ Result<BlockFileReader> BlockFileReader::open(FileSystem& files, const std::stri
                  "file " + path + " has format version " + std::to_string(reader.version_) +
                      ", this weir reads up to " + std::to_string(version_max)};
   }
-  reader.offset_ = kFileHeaderBytes;
+  reader.pass(kFileHeaderBytes, crc32c(header));
   return reader;
 }
 
@@ -132,6 +141,11 @@ Result<std::string_view> BlockFileReader::peek(std::size_t size) {
   return std::string_view(buffer_).substr(static_cast<std::size_t>(offset_ - buffer_offset_), size);
 }
 
+FileSummary BlockFileReader::summary() const {
+  WEIR_CHECK(is_finished_);
+  return {offset_, crc_};
+}
+
 Result<std::optional<std::string_view>> BlockFileReader::next() {
   if (is_finished_) {
     return std::optional<std::string_view>();
@@ -142,6 +156,7 @@ Result<std::optional<std::string_view>> BlockFileReader::next() {
   if (length == kFooterMark) {
     WEIR_ASSIGN(const std::string_view footer, peek(kFooterBytes));
     WEIR_TRY(check_footer(footer));
+    pass(kFooterBytes, crc32c(footer, crc_));
     is_finished_ = true;
     return std::optional<std::string_view>();
   }
@@ -150,10 +165,12 @@ Result<std::optional<std::string_view>> BlockFileReader::next() {
   }
   WEIR_ASSIGN(const std::string_view block, peek(kBlockHeaderBytes + length));
   const std::string_view payload = block.substr(kBlockHeaderBytes);
-  if (block_crc(length, payload) != crc) {
+  const BlockSums sums = sums_of(payload);
+  if (sums.block != crc) {
     return damaged(offset_, "wrong checksum of a block of " + std::to_string(length) + " bytes");
   }
-  offset_ += block.size();
+  pass(block.size(), crc32c_of_both(crc32c(block.substr(0, kBlockHeaderBytes), crc_), sums.payload,
+                                    length));
   ++blocks_;
   payload_bytes_ += length;
   return std::optional<std::string_view>(payload);
@@ -182,7 +199,7 @@ Result<std::string> BlockFileReader::read_at(std::uint64_t offset) const {
   }
   std::string payload;
   WEIR_TRY(file_->read_at(offset + kBlockHeaderBytes, length, payload));
-  if (block_crc(length, payload) != load<std::uint32_t>(header, 4)) {
+  if (sums_of(payload).block != load<std::uint32_t>(header, 4)) {
     return damaged(offset, "wrong checksum of a block of " + std::to_string(length) + " bytes");
   }
   return payload;

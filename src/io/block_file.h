@@ -45,7 +45,8 @@ class BlockFileWriter {
 
  private:
   BlockFileWriter(std::unique_ptr<WritableFile> file) : file_(std::move(file)) {}
-  Status write(std::string_view bytes);
+  /// `crc`: of `bytes`.
+  Status write(std::string_view bytes, std::uint32_t crc);
 
   std::unique_ptr<WritableFile> file_;
   FileSummary summary_;
@@ -62,6 +63,8 @@ class BlockFileReader {
                                       std::string_view magic, std::uint32_t version_max);
 
   std::uint32_t version() const { return version_; }
+  /// Of the whole file. REQUIRES: next() has come to the end.
+  FileSummary summary() const;
 
   /// The next block, or nothing after the last one, when the footer was verified too. The view is
   /// valid until the next call.
@@ -78,11 +81,17 @@ class BlockFileReader {
   /// Makes `size` bytes at offset_ available in the read-ahead buffer.
   Result<std::string_view> peek(std::size_t size);
   Status check_footer(std::string_view footer) const;
+  /// Bytes up to offset_ are of the file's checksum `crc`.
+  void pass(std::size_t bytes, std::uint32_t crc) {
+    offset_ += bytes;
+    crc_ = crc;
+  }
 
   std::unique_ptr<ReadableFile> file_;
   std::string path_;
   std::uint32_t version_ = 0;
   std::uint64_t offset_ = 0;         ///< of the next block
+  std::uint32_t crc_ = 0;            ///< of what comes before it
   std::string buffer_;               ///< read-ahead
   std::uint64_t buffer_offset_ = 0;  ///< where buffer_ begins in the file
   std::uint64_t blocks_ = 0;

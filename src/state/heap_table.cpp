@@ -21,6 +21,7 @@ constexpr std::size_t kGarbageSlots = 2048;
 /// A slot that holds an entry costs as much as copying so many bytes.
 constexpr std::size_t kBytesPerSlotCost = 64;
 constexpr std::size_t kRunEntries = 256;
+constexpr std::size_t kLoadedAtOnce = 1024;
 /// Visiting one slot here and there costs as much as scanning so many.
 constexpr std::size_t kSlotsPerVisit = 8;
 /// How far ahead they are asked for.
@@ -353,15 +354,49 @@ Status HeapTable::decode_key(std::string_view bytes) {
   return {};
 }
 
+Error HeapTable::twice_there() const {
+  return {ErrorCode::kCorruption, "state '" + descriptor_.name + "': a key is there twice"};
+}
+
 Status HeapTable::load(StateNamespace ns, const EncodedEntry& entry, bool may_replace) {
   WEIR_TRY(decode_key(entry.key));
   bool is_new = false;
   void* value = load_entry(ns, load_key_, entry.hash, is_new);
   if (!is_new && !may_replace) {
-    return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': a key is there twice"};
+    return twice_there();
   }
   if (!decode_item(*layout_.value, entry.value, value)) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed value"};
+  }
+  return {};
+}
+
+Status HeapTable::load_fixed(StateNamespace ns, std::string_view entries, bool may_replace) {
+  if (!takes_keys_anywhere()) {
+    return RestoreTarget::load_fixed(ns, entries, may_replace);
+  }
+  std::uint32_t hashes[kLoadedAtOnce];
+  void* values[kLoadedAtOnce];
+  const std::size_t value_at = sizeof(std::uint32_t) + schema_.key_size;
+  const std::size_t entry_bytes = value_at + schema_.value_size;
+  const char* at = entries.data();
+  for (std::size_t left = entries.size() / entry_bytes; left != 0;) {
+    const std::size_t count = std::min(left, kLoadedAtOnce);
+    for (std::size_t i = 0; i < count; ++i) {
+      std::memcpy(&hashes[i], at + i * entry_bytes, sizeof(hashes[i]));
+    }
+    NamespaceShards& shards = acquire_namespace(ns);
+    const std::uint64_t before = shards.live();
+    const auto* keys = reinterpret_cast<const std::byte*>(at + sizeof(std::uint32_t));
+    upsert(ns, {keys, entry_bytes, hashes, count}, values);
+    if (!may_replace && shards.live() - before != count) {
+      return twice_there();
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      copy_value(values[i], at + i * entry_bytes + value_at);
+    }
+    at += count * entry_bytes;
+    left -= count;
   }
   return {};
 }

@@ -65,6 +65,7 @@ class HeapTable : public StateTable, public RestoreTarget {
   std::uint64_t entry_count() const override;
 
   Status load(StateNamespace ns, const EncodedEntry& entry, bool may_replace) override;
+  Status load_fixed(StateNamespace ns, std::string_view entries, bool may_replace) override;
   Status load_erased(StateNamespace ns, const EncodedEntry& entry) override;
   void load_dropped(StateNamespace ns, KeyGroupRange key_groups) override;
   /// See NamespaceShards::reserve.
@@ -128,18 +129,22 @@ class HeapTable : public StateTable, public RestoreTarget {
   std::byte* insert(NamespaceShards& shards, Shard* shard, std::byte* slot, const void* key,
                     std::uint32_t hash);
   void erase_entry(NamespaceShards& shards, Shard& shard, std::byte* entry);
-  /// Makes a new value. REQUIRES: a trivially copyable value type.
-  void init_value(std::byte* value) const {
+  /// memcpy of a plain value, of usual sizes without a call.
+  void copy_value(void* to, const void* from) const {
     switch (layout_.value->size) {
       case 8:
-        std::memcpy(value, value_image_at_, 8);
+        std::memcpy(to, from, 8);
         break;
       case 16:
-        std::memcpy(value, value_image_at_, 16);
+        std::memcpy(to, from, 16);
         break;
       default:
-        std::memcpy(value, value_image_at_, layout_.value->size);
+        std::memcpy(to, from, layout_.value->size);
     }
+  }
+  /// Makes a new value. REQUIRES: a trivially copyable value type.
+  void init_value(std::byte* value) const {
+    copy_value(value, value_image_at_);
   }
 
   /// The memory that the last rebuilt shard left: pointers into it are void.
@@ -169,6 +174,8 @@ class HeapTable : public StateTable, public RestoreTarget {
 
   virtual void* load_entry(StateNamespace ns, const void* key, std::uint32_t hash,
                            bool& is_new) = 0;
+  /// Whether keys may be looked up where they lie in a file, whatever their alignment.
+  virtual bool takes_keys_anywhere() const = 0;
 
   NamespaceShards* find_namespace_slow(StateNamespace ns);
   NamespaceShards& add_namespace(StateNamespace ns);
@@ -177,6 +184,7 @@ class HeapTable : public StateTable, public RestoreTarget {
   void recycle(std::unique_ptr<NamespaceShards> shards);
   void rebuild(NamespaceShards& shards, Shard& shard);
   void construct(std::byte* slot, const void* key);
+  Error twice_there() const;
   /// Into load_key_.
   Status decode_key(std::string_view bytes);
   void copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry);

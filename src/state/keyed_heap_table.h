@@ -578,6 +578,8 @@ class KeyedHeapTable final : public HeapTable {
     return slot == shard.end(layout_) ? shard.slots : slot;
   }
 
+  bool takes_keys_anywhere() const override { return KeyKind::kComparesPairs; }
+
   void* load_entry(StateNamespace ns, const void* key, std::uint32_t hash, bool& is_new) override {
     NamespaceShards& shards = acquire_namespace(ns);
     Shard& shard = shard_of(shards, hash);

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <limits>
+#include <string_view>
 
 #include "state/state_file.h"
+#include "weir/check.h"
 #include "weir/key_group.h"
 #include "weir/result.h"
 #include "weir/state_table.h"
@@ -20,6 +22,16 @@ class RestoreTarget {
   /// Adds a restored entry. Errors: malformed, or its key is there already although `may_replace`
   /// is false.
   virtual Status load(StateNamespace ns, const EncodedEntry& entry, bool may_replace) = 0;
+  /// Adds restored entries of fixed sizes (StateSchema::has_fixed_entries), that lie in `entries`
+  /// one behind the other, as load() would.
+  virtual Status load_fixed(StateNamespace ns, std::string_view entries, bool may_replace) {
+    while (!entries.empty()) {
+      EncodedEntry entry;
+      WEIR_CHECK(next_entry(schema(), false, entries, entry));
+      WEIR_TRY(load(ns, entry, may_replace));
+    }
+    return {};
+  }
   /// Takes back what an older file of a chain held: an entry, if there is one, or all entries of a
   /// namespace in some key groups.
   virtual Status load_erased(StateNamespace ns, const EncodedEntry& entry) = 0;

@@ -103,7 +103,14 @@ Error StateFileReader::damaged(std::string_view what) const {
 }
 
 Result<StateFileReader> StateFileReader::open(FileSystem& files, const RestoreFile& file) {
-  WEIR_ASSIGN(const FileSummary actual, summarize_file(files, file.path));
+  Result<StateFileReader> reader = open_and_scan(files, file.path);
+  FileSummary actual;
+  if (reader.ok()) {
+    actual = reader.value().blocks_.summary();
+  } else {
+    // Rather than what is wrong inside: that it is not the file that was written.
+    WEIR_ASSIGN(actual, summarize_file(files, file.path));
+  }
   if (actual.length_bytes != file.expected.length_bytes || actual.crc32c != file.expected.crc32c) {
     return Error{ErrorCode::kCorruption,
                  "state file " + file.path + ": has " + std::to_string(actual.length_bytes) +
@@ -111,9 +118,14 @@ Result<StateFileReader> StateFileReader::open(FileSystem& files, const RestoreFi
                      ", the manifest says " + std::to_string(file.expected.length_bytes) +
                      " bytes with " + std::to_string(file.expected.crc32c)};
   }
+  return reader;
+}
+
+Result<StateFileReader> StateFileReader::open_and_scan(FileSystem& files,
+                                                       const std::string& path) {
   WEIR_ASSIGN(BlockFileReader blocks,
-              BlockFileReader::open(files, file.path, kStateFileMagic, kStateFileVersionMax));
-  StateFileReader reader(std::move(blocks), file.path);
+              BlockFileReader::open(files, path, kStateFileMagic, kStateFileVersionMax));
+  StateFileReader reader(std::move(blocks), path);
   WEIR_TRY(reader.scan());
   return reader;
 }
@@ -231,6 +243,39 @@ Status for_each_entry(const StateSchema& schema, const EncodedRun& run, const Ke
     return Error{ErrorCode::kCorruption, "state '" + schema.name + "': bytes after the last entry"};
   }
   return {};
+}
+
+Result<std::string_view> fixed_entries(const StateSchema& schema, const EncodedRun& run,
+                                       const KeyGroupIndex& wanted, std::string& scratch) {
+  const std::size_t entry_bytes = schema.entry_bytes_min();
+  if (run.entries.size() != run.header.count * entry_bytes) {
+    return Error{ErrorCode::kCorruption, "state '" + schema.name + "': malformed entry"};
+  }
+  const bool is_mixed = run.header.key_group == kMixedGroups;
+  std::size_t wanted_count = 0;
+  for (const char* at = run.entries.data(); at != run.entries.data() + run.entries.size();
+       at += entry_bytes) {
+    std::uint32_t hash = 0;
+    std::memcpy(&hash, at, sizeof(hash));
+    const std::uint32_t group = wanted.of(hash);
+    if (!is_mixed && group + wanted.first() != run.header.key_group) {
+      return Error{ErrorCode::kCorruption,
+                   "state '" + schema.name + "': an entry is in the wrong key group"};
+    }
+    wanted_count += group < wanted.count() ? 1 : 0;
+  }
+  if (wanted_count == run.header.count) {
+    return run.entries;
+  }
+  scratch.clear();
+  for (std::size_t at = 0; at < run.entries.size() && wanted_count != 0; at += entry_bytes) {
+    std::uint32_t hash = 0;
+    std::memcpy(&hash, run.entries.data() + at, sizeof(hash));
+    if (wanted.of(hash) < wanted.count()) {
+      scratch.append(run.entries, at, entry_bytes);
+    }
+  }
+  return std::string_view(scratch);
 }
 
 }  // namespace weir::state

@@ -45,6 +45,7 @@ class StateFileReader {
     std::unique_ptr<std::string> owned;  ///< what `bytes` is of, if it was
   };
   std::optional<Entries> entries_of(std::string_view payload) const;
+  static Result<StateFileReader> open_and_scan(FileSystem& files, const std::string& path);
   Status scan();
 
   BlockFileReader blocks_;
@@ -56,5 +57,11 @@ class StateFileReader {
 /// entry that is not whole or in another key group than the run says.
 Status for_each_entry(const StateSchema& schema, const EncodedRun& run, const KeyGroupIndex& wanted,
                       const std::function<Status(const EncodedEntry&)>& visit);
+
+/// The same for entries of fixed sizes, all at once and still encoded: those in the key groups of
+/// `wanted`, in `run` or, where they do not lie together there, in `scratch`.
+/// REQUIRES: schema.has_fixed_entries(), and the run is not of erased keys.
+Result<std::string_view> fixed_entries(const StateSchema& schema, const EncodedRun& run,
+                                       const KeyGroupIndex& wanted, std::string& scratch);
 
 }  // namespace weir::state

@@ -176,6 +176,11 @@ Status StateRestore::make_room(const StateSchema& stored, const EncodedRun& run,
 Status StateRestore::load_run(const StoredAs& stored, const EncodedRun& run, bool may_replace,
                               RestoreTarget& table) {
   WEIR_TRY(make_room(stored.schema, run, table));
+  if (stored.migration == nullptr && stored.schema.has_fixed_entries()) {
+    WEIR_ASSIGN(const std::string_view entries,
+                fixed_entries(stored.schema, run, index_of_, fixed_));
+    return table.load_fixed(run.header.ns, entries, may_replace);
+  }
   return for_each_entry(stored.schema, run, index_of_, [&](EncodedEntry entry) -> Status {
     if (stored.migration != nullptr) {
       migrated_.clear();

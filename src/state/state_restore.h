@@ -87,6 +87,7 @@ class StateRestore {
   std::map<std::pair<Id, std::string>, SchemaMigration> migrations_;  ///< by the stored schema
   const TimestampMs now_ms_;
   std::string migrated_;
+  std::string fixed_;
   std::map<Id, Carried> carried_;
 };
 
