@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "workload.h"
 #include "weir/sink.h"
+#include "workload.h"
 
 namespace weir::bench {
 

@@ -1,12 +1,12 @@
 // How long checkpoints and restores take. Prints one line of JSON.
 //   bench_checkpoint_times --graph backpressure|small|state|dirty --checkpoints N [--keys N]
-//       [--rate N] [-D key=value ...]
+//       [--rate N --changed N] [-D key=value ...]
 //
 // backpressure: the graph of Flink's CheckpointingTimeBenchmark: source, map and sink, four
 //   subtasks each, rebalanced; records of 1 KB; the sink is busy for 200 microseconds per record.
 // state: `keys` keys with 16 bytes of state; the checkpoints counted begin when all keys are there.
 //   A second run in the same checkpoint directory restores, and ends with the first result.
-// dirty: the same, but when all keys are there, one in a hundred of them is written again and
+// dirty: the same, but when all keys are there, `changed` percent of them are written again and
 //   again, others every ten seconds; `rate` events a second.
 // small: 20,000 keys with a running count each, 100,000 events a second.
 
@@ -136,12 +136,12 @@ KeyOf all_in_turn(std::uint64_t keys) {
   return [keys](std::uint64_t index) { return index % keys; };
 }
 
-KeyOf one_percent(std::uint64_t keys, std::uint64_t rate) {
-  return [keys, rate](std::uint64_t index) -> std::uint64_t {
+KeyOf some_in_turn(std::uint64_t keys, std::uint64_t percent, std::uint64_t rate) {
+  return [keys, percent, rate](std::uint64_t index) -> std::uint64_t {
     if (index < keys) {
       return index;
     }
-    const std::uint64_t hot = keys / 100;
+    const std::uint64_t hot = keys * percent / 100;
     const std::uint64_t turn = (index - keys) / (10 * rate);
     return (turn * hot + index * 0x9E3779B97F4A7C15ULL % hot) % keys;
   };
@@ -203,7 +203,8 @@ int run(int argc, char** argv) {
     build_backpressure(environment);
   } else if (has_keys) {
     const std::uint64_t rate = graph == "dirty" ? arguments.number("rate") : 0;
-    const KeyOf key_of = graph == "dirty" ? one_percent(keys, rate) : all_in_turn(keys);
+    const KeyOf key_of = graph == "dirty" ? some_in_turn(keys, arguments.number("changed"), rate)
+                                          : all_in_turn(keys);
     build_state(environment, key_of, static_cast<double>(rate), [&first_result_ns] {
       first_result_ns = std::chrono::steady_clock::now().time_since_epoch().count();
     });

@@ -64,7 +64,7 @@ int run(int argc, char** argv) {
   const weir::bench::Arguments arguments(argc, argv);
   const std::uint64_t keys = arguments.number("keys");
   const std::uint64_t updates = arguments.number("updates");
-  const KeyedEvents events(keys, arguments.text("spread") == "zipf");
+  const KeyedEvents events(keys, updates, arguments.text("spread") == "zipf");
   TotalTable table;
   std::optional<Stopwatch> watch;
   std::uint64_t fold = 0;

@@ -59,7 +59,8 @@ int run(int argc, char** argv) {
     return 2;
   }
   measured.keys = keys;
-  const auto events = std::make_shared<const KeyedEvents>(keys, arguments.text("spread") == "zipf");
+  const auto events =
+      std::make_shared<const KeyedEvents>(keys, updates, arguments.text("spread") == "zipf");
   BlackholeResult result;
   Environment environment(configuration.value());
   environment

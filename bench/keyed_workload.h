@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -29,7 +31,8 @@ struct Total {
 
 class KeyedEvents {
  public:
-  KeyedEvents(std::uint64_t keys, bool is_zipf) : keys_(keys), drawn_(kDrawn) {
+  KeyedEvents(std::uint64_t keys, std::uint64_t updates, bool is_zipf)
+      : keys_(keys), drawn_(std::bit_ceil(std::min(updates, kDrawnMax))) {
     KeyStream stream(keys, is_zipf);
     for (std::uint64_t& key : drawn_) {
       key = stream.next();
@@ -37,12 +40,13 @@ class KeyedEvents {
   }
   KeyedEvent operator()(std::uint64_t index) const {
     const std::uint64_t key =
-        index < keys_ ? key_of(index) : drawn_[(index - keys_) & (kDrawn - 1)];
+        index < keys_ ? key_of(index) : drawn_[(index - keys_) & (drawn_.size() - 1)];
     return {key, amount_of(key)};
   }
 
  private:
-  static constexpr std::size_t kDrawn = std::size_t{1} << 24;
+  /// So many, again and again: of 10 million keys, uniform, they name 96 %.
+  static constexpr std::uint64_t kDrawnMax = std::uint64_t{1} << 25;
   const std::uint64_t keys_;
   std::vector<std::uint64_t> drawn_;
 };

@@ -359,6 +359,7 @@ def checkpoint_times(bench):
             bench.add("C2: alignment without back-pressure", f"p99 {stall:.0f} us",
                       Goal(stall, must=1000, target=300, unit=" us"))
     dirty_times(bench, run, column, interval)
+    upload_ratios(bench, run, column, interval)
     for label, keys in (("10 MB", 300_000), ("100 MB", 3_000_000), ("1 GB", 30_000_000),
                         ("4 GB", 120_000_000)):
         if bench.quick and keys > 3_000_000:
@@ -372,12 +373,30 @@ def dirty_times(bench, run, column, interval):
     count = 20 if bench.quick else 100
     result = run(f"dirty {label}", "dirty", count, [
         interval + "1s", "execution.checkpointing.min-pause=0 ms",
-        "execution.checkpointing.incremental=true"], ["--keys", keys, "--rate", 4_000_000])
+        "execution.checkpointing.incremental=true"], ["--keys", keys, "--changed", 1, "--rate", 4_000_000])
     times, sizes = column(result, "duration_ms"), column(result, "size_bytes")
     p99 = percentile(times, 0.99)
     bench.add(f"C7: incremental checkpoint, {label} of state, 1 % changed",
               f"p50 {statistics.median(times):.0f} ms, p99 {p99:.0f} ms, max {max(times)} ms, "
               f"p50 {statistics.median(sizes) / 1e6:.1f} MB", Goal(p99, must=150, target=50, unit=" ms"))
+
+
+def upload_ratios(bench, run, column, interval):
+    """Bytes that incremental checkpoints store per byte of changed rows, renewed parts included."""
+    keys, count = (1_000_000, 20) if bench.quick else (10_000_000, 100)
+    row_bytes = 24
+    for percent in (1, 10):
+        changed = keys * percent // 100
+        for label, more in (("", []),
+                            (", compressed", ["execution.checkpointing.snapshot-compression=true"])):
+            # Fast enough to reach nearly every one of them between two checkpoints.
+            result = run(f"upload {percent} %{label}", "dirty", count, [
+                interval + "1s", "execution.checkpointing.min-pause=0 ms",
+                "execution.checkpointing.incremental=true", *more],
+                ["--keys", keys, "--changed", percent, "--rate", 5 * changed])
+            stored = statistics.mean(column(result, "size_bytes")) / (changed * row_bytes)
+            bench.add(f"C6: heap, {keys // 1_000_000}M keys, {percent} % changed{label}: bytes "
+                      "stored / changed", f"{stored:.2f}", Goal(stored, must=1.2, target=0.7))
 
 
 def state_times(bench, run, column, interval, label, keys):

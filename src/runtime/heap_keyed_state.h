@@ -22,6 +22,7 @@ class HeapKeyedState final : public KeyedState {
   std::unique_ptr<Snapshot> start_snapshot(const Barrier& barrier,
                                            std::function<void()> wake) override;
   Progress copy_slice() override;
+  bool must_wait() override { return backend_.must_wait(); }
   void abandon_snapshot(Error reason) override { backend_.abandon_snapshot(std::move(reason)); }
 
  private:

@@ -46,6 +46,9 @@ class KeyedState {
     kWaiting,  ///< the files do not keep up: call again later
   };
   virtual Progress copy_slice() = 0;
+  /// While a snapshot is copied: records have to wait, because what they overwrite is kept in
+  /// memory until it is written.
+  virtual bool must_wait() { return false; }
   /// The running snapshot is not wanted any more.
   virtual void abandon_snapshot(Error reason) = 0;
 };

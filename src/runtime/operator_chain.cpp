@@ -293,6 +293,12 @@ bool OperatorChain::are_sinks_blocked() const {
   return false;
 }
 
+bool OperatorChain::must_state_wait() const {
+  return std::any_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+    return node->keyed_state != nullptr && node->keyed_state->must_wait();
+  });
+}
+
 void OperatorChain::poll_sinks() {
   for (const auto& node : nodes_) {
     if (node->sink != nullptr) {

@@ -54,6 +54,8 @@ class OperatorChain {
   /// True while some output or sink holds something back.
   bool is_blocked() const;
   bool are_sinks_blocked() const;
+  /// KeyedState::must_wait() of any operator.
+  bool must_state_wait() const;
   void poll_sinks();
 
   /// Barrier, first part: operators emit what precedes it, sinks end their epoch.

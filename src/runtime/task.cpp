@@ -189,7 +189,8 @@ bool Task::run_once() {
     return (gate_.has_value() && read_gate()) || did_something;
   }
   did_something |= serve_time();
-  if (!is_stopped_ && !is_paused_ && phase_ == Phase::kRunning && !chain_->is_busy()) {
+  if (!is_stopped_ && !is_paused_ && phase_ == Phase::kRunning && !chain_->is_busy() &&
+      !must_wait_for_snapshot()) {
     did_something |= read_input();
   }
   const bool is_overdue =
@@ -288,6 +289,10 @@ bool Task::advance_snapshots(std::int64_t copy_ns) {
     did_something = true;
   }
   return did_something || (!snapshots_.empty() && snapshots_.front()->is_copying());
+}
+
+bool Task::must_wait_for_snapshot() const {
+  return !snapshots_.empty() && snapshots_.back()->is_copying() && chain_->must_state_wait();
 }
 
 bool Task::handle_barrier() {

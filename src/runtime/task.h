@@ -60,6 +60,7 @@ class Task {
   void handle(TaskMessage& message);
   void handle_behind_barrier();
   bool advance_snapshots(std::int64_t copy_ns);
+  bool must_wait_for_snapshot() const;
   bool handle_barrier();
   /// True when the first barrier may be handled although outputs are full.
   bool may_pass_outputs() const;

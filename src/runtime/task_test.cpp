@@ -1,5 +1,6 @@
 #include "runtime/task.h"
 
+#include <future>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -82,21 +83,40 @@ class SumAtTheEnd : public KeyedProcessFunction<std::int64_t, Row, Row> {
   ValueState<std::int64_t> sum_;
 };
 
+/// Keeps 64 KB per key, and writes them anew with every row.
+class KeepMuch : public KeyedProcessFunction<std::int64_t, Row, Row> {
+ public:
+  static constexpr std::size_t kBytes = std::size_t{64} << 10;
+  static inline std::int64_t rows_seen = 0;
+  void open(OpenContext& context) override { much_ = context.value_state<std::string>("much"); }
+  void process_element(const Row& row, Context&, Collector<Row>&) override {
+    ++rows_seen;
+    much_.mutable_value().assign(kBytes, static_cast<char>('a' + row.number % 26));
+  }
+
+ private:
+  ValueState<std::string> much_;
+};
+
+template <class F>
+std::unique_ptr<Operator> keyed_operator() {
+  return std::make_unique<detail::KeyedProcessOperator<F>>(F(), by_key(),
+                                                           std::vector<std::string>());
+}
+
 /// channel -> [sum per key -> sink] with a second edge to a channel the test reads.
 class TaskTest : public ::testing::Test {
  protected:
   explicit TaskTest(FileSystem* files = nullptr) : host_(files) {}
 
-  void start(std::size_t inputs = 1) {
+  void start(std::size_t inputs = 1,
+             std::unique_ptr<Operator> (*create)() = keyed_operator<SumAtTheEnd>) {
     inputs_ = std::make_unique<Channels>(inputs);
     PlanOperator sum;
     sum.uid = "sum";
     sum.name = "sum";
     sum.has_keyed_state = true;
-    sum.create_operator = [keys = by_key()] {
-      return std::make_unique<detail::KeyedProcessOperator<SumAtTheEnd>>(
-          SumAtTheEnd(), keys, std::vector<std::string>());
-    };
+    sum.create_operator = create;
     sum.outputs = {{{.chained_operator = 1}, {.edge = 1}}};
     PlanOperator sink;
     sink.uid = "sink";
@@ -299,6 +319,41 @@ TEST_F(TaskOnAFullDisk, DeclinesTheCheckpointAndGoesOn) {
   run();
   EXPECT_TRUE(host_.listener.acks.contains(2));
   EXPECT_TRUE(host_.listener.failures.empty());
+}
+
+TEST_F(TaskOnAFullDisk, RecordsWaitWhileTooMuchOfWhatTheyOverwriteIsNotWritten) {
+  start(1, keyed_operator<KeepMuch>);
+  KeepMuch::rows_seen = 0;
+  // Twice what may wait to be written.
+  constexpr std::int64_t kKeys = 2048;
+  constexpr std::size_t kBatch = 64;
+  for (std::int64_t key = 0; key < kKeys; key += kBatch) {
+    send(0, rows(key, kBatch, kKeys));
+    run();
+  }
+  std::promise<void> release;
+  FileFault slow;
+  slow.operation = FileOperation::kAppend;
+  slow.meanwhile = [released = release.get_future().share()] { released.wait(); };
+  faulty().plan(slow);
+  inputs_->push(0, barrier(1));
+  for (int step = 0; step < 100; ++step) {
+    static_cast<void>(task_->step());
+  }
+  std::int64_t sent = 0;
+  for (; sent < kKeys && KeepMuch::rows_seen == kKeys + sent; sent += kBatch) {
+    send(0, rows(sent + 1, kBatch, kKeys));
+    for (int step = 0; step < 100; ++step) {
+      static_cast<void>(task_->step());
+    }
+  }
+  EXPECT_GT(sent, kKeys / 4);
+  EXPECT_LT(sent, kKeys * 3 / 4);
+  release.set_value();
+  run();
+  EXPECT_EQ(KeepMuch::rows_seen, kKeys + sent);
+  EXPECT_TRUE(host_.listener.declines.contains(1));
+  faulty().heal();
 }
 
 }  // namespace

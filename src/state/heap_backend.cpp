@@ -211,6 +211,8 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointI
   }
 }
 
+bool HeapBackend::must_wait() const { return copy_ != nullptr && copy_->sink->is_overfull(); }
+
 HeapBackend::CopyProgress HeapBackend::copy_slice(std::size_t slots_max) {
   return copy(slots_max, false);
 }

@@ -79,6 +79,9 @@ class HeapBackend final : public KeyedStateBackend {
   /// Ends the running snapshot, if any, without a result; its sink is told.
   void abandon_snapshot(Error reason);
   bool is_copying() const { return copy_ != nullptr; }
+  /// The state must not be changed for a while: copies of what is overwritten are written more
+  /// slowly than they are made.
+  bool must_wait() const;
 
   /// Snapshots that a following barrier had to complete.
   std::uint64_t forced_completions() const { return forced_completions_; }

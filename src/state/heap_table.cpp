@@ -24,7 +24,8 @@ constexpr std::size_t kRunEntries = 256;
 constexpr std::size_t kLoadedAtOnce = 1024;
 /// Visiting one slot here and there costs as much as scanning so many.
 constexpr std::size_t kSlotsPerVisit = 8;
-/// How far ahead they are asked for.
+/// They are visited in such groups, and asked for so far ahead.
+constexpr std::size_t kVisitedAtOnce = 256;
 constexpr std::size_t kSlotsAhead = 16;
 
 }  // namespace
@@ -290,7 +291,7 @@ std::byte* HeapTable::insert(NamespaceShards& shards, Shard* shard, std::byte* s
   construct(slot, key);
   hash_of(slot) = hash;
   tag_of(slot) = epoch_;
-  log_write(shards, *shard, slot);
+  note_write(shards, *shard, slot);
   shard->used += is_reused ? 0 : 1;
   ++shard->live;
   return slot;
@@ -525,12 +526,12 @@ std::size_t HeapTable::walk_shard(NamespaceShards& shards, std::uint32_t index,
   const std::uint32_t begin = shard.walked;
   const std::size_t stride = layout_.stride;
   const Whole whole = whole_in(shards, index);
-  WriteLog* const log = whole == Whole::kNone ? shards.log_of(index) : nullptr;
-  if (log != nullptr && begin == 0 && !log->is_walking() && log->covers(since_)) {
-    log->begin_walk(since_, epoch_);
+  WrittenSlots* const written = whole == Whole::kNone ? shards.written_in(index) : nullptr;
+  if (written != nullptr && begin == 0 && !written->is_walking() && written->covers(since_)) {
+    written->begin_walk(since_, epoch_);
   }
-  if (log != nullptr && log->is_walking()) {
-    return walk_log(shard, *log, run, slots_max);
+  if (written != nullptr && written->is_walking()) {
+    return walk_written(shard, *written, run, slots_max);
   }
   std::size_t whole_bytes = 0;
   std::size_t spent = 0;
@@ -587,26 +588,33 @@ std::size_t HeapTable::walk_images(Shard& shard, Whole whole, RunAppender& to,
   return spent;
 }
 
-std::size_t HeapTable::walk_log(Shard& shard, WriteLog& log, const RunHeader& run,
-                                std::size_t slots_max) {
+std::size_t HeapTable::walk_written(Shard& shard, WrittenSlots& written, const RunHeader& run,
+                                    std::size_t slots_max) {
   const std::size_t stride = layout_.stride;
   std::size_t spent = 0;
   RunAppender to(*writer_, run, encoding_);
-  for (; log.left() != 0 && spent < slots_max; log.advance()) {
-    const std::uint32_t* const next = log.next();
-    if (log.left() > kSlotsAhead) {
-      __builtin_prefetch(shard.slots + next[kSlotsAhead] * stride);
+  while (spent < slots_max) {
+    std::uint32_t slots[kVisitedAtOnce];
+    const std::size_t count = written.take(slots, kVisitedAtOnce);
+    if (count == 0) {
+      written.end_walk();
+      shard.walked = Shard::kNotWalked;
+      return spent;
     }
-    const std::byte* const entry = shard.slots + *next * stride;
-    if (const std::uint32_t tag = tag_of(entry); tag != kEmptyTag && is_wanted(tag, false)) {
-      spent += to.append(entry, is_live_tag(tag)) / kBytesPerSlotCost;
+    for (std::size_t i = 0; i < std::min(count, kSlotsAhead); ++i) {
+      __builtin_prefetch(shard.slots + slots[i] * stride);
     }
-    shard.walked = *next + 1;
-    spent += kSlotsPerVisit;
-  }
-  if (log.left() == 0) {
-    log.end_walk();
-    shard.walked = Shard::kNotWalked;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i + kSlotsAhead < count) {
+        __builtin_prefetch(shard.slots + slots[i + kSlotsAhead] * stride);
+      }
+      const std::byte* const entry = shard.slots + slots[i] * stride;
+      if (const std::uint32_t tag = tag_of(entry); tag != kEmptyTag && is_wanted(tag, false)) {
+        spent += to.append(entry, is_live_tag(tag)) / kBytesPerSlotCost;
+      }
+    }
+    shard.walked = slots[count - 1] + 1;
+    spent += count * kSlotsPerVisit;
   }
   return spent;
 }
@@ -614,8 +622,8 @@ std::size_t HeapTable::walk_log(Shard& shard, WriteLog& log, const RunHeader& ru
 void HeapTable::release(NamespaceShards& shards) {
   for (std::uint32_t i = 0; i < shards.count(); ++i) {
     shards[i].walked = Shard::kNotWalked;
-    if (WriteLog* log = shards.log_of(i)) {
-      log->end_walk();
+    if (WrittenSlots* written = shards.written_in(i)) {
+      written->end_walk();
     }
   }
   shards.is_walked = false;

@@ -112,16 +112,19 @@ class HeapTable : public StateTable, public RestoreTarget {
         copy_before_write(shards, shard, entry);
       }
       tag_of(entry) = epoch_;
-      log_write(shards, shard, entry);
+      note_write(shards, shard, entry);
     }
   }
   /// The entry was written for the first time in this epoch.
-  void log_write(NamespaceShards& shards, const Shard& shard, const std::byte* entry) {
-    if (tombstones_.keeps_keys) {
+  void note_write(NamespaceShards& shards, const Shard& shard, const std::byte* entry) {
+    if (!tombstones_.keeps_keys) {
+      return;
+    }
+    WrittenSlots& written = *shards.written_in(static_cast<std::uint32_t>(&shard - &shards[0]));
+    if (written.takes(epoch_)) {
       const auto offset = static_cast<std::size_t>(entry - shard.slots);
-      shards.log_of(static_cast<std::uint32_t>(&shard - &shards[0]))
-          ->add(static_cast<std::uint32_t>(offset / layout_.stride), epoch_, shard.capacity,
-                tombstones_.needed_above);
+      written.add(static_cast<std::uint32_t>(offset / layout_.stride), epoch_, shard.capacity,
+                  tombstones_.needed_above);
     }
   }
   /// Creates an entry at `slot`, which is a tombstone or empty, and returns where it is: elsewhere
@@ -143,9 +146,7 @@ class HeapTable : public StateTable, public RestoreTarget {
     }
   }
   /// Makes a new value. REQUIRES: a trivially copyable value type.
-  void init_value(std::byte* value) const {
-    copy_value(value, value_image_at_);
-  }
+  void init_value(std::byte* value) const { copy_value(value, value_image_at_); }
 
   /// The memory that the last rebuilt shard left: pointers into it are void.
   struct MovedSlots {
@@ -215,7 +216,8 @@ class HeapTable : public StateTable, public RestoreTarget {
   /// The same where entries are stored as they lie in memory.
   std::size_t walk_images(Shard& shard, Whole whole, RunAppender& to, std::size_t slots_max);
   /// The same where it is known which slots were written.
-  std::size_t walk_log(Shard& shard, WriteLog& log, const RunHeader& run, std::size_t slots_max);
+  std::size_t walk_written(Shard& shard, WrittenSlots& written, const RunHeader& run,
+                           std::size_t slots_max);
   NamespaceShards*& recent(StateNamespace ns);
 
   const StateSchema schema_;

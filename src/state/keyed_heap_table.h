@@ -398,9 +398,8 @@ class KeyedHeapTable final : public HeapTable {
       }
       for (std::size_t n = 0; n < left_count; ++n) {
         const std::size_t i = left[n];
-        const PairMatch match =
-            match_pair(second_pair(shard, shard.home(hashes[i], layout)), layout,
-                       column.data + i * column.stride, hashes[i]);
+        const PairMatch match = match_pair(second_pair(shard, shard.home(hashes[i], layout)),
+                                           layout, column.data + i * column.stride, hashes[i]);
         values[i] = value_if_matched(match, layout);
       }
     }
@@ -460,7 +459,7 @@ class KeyedHeapTable final : public HeapTable {
     init_value(entry + layout.value_offset);
     hash_of(entry) = hash;
     tag_of(entry) = epoch_;
-    log_write(lookup.shards, shard, entry);
+    note_write(lookup.shards, shard, entry);
     ++shard.used;
     ++shard.live;
     return entry;

@@ -51,7 +51,7 @@ NamespaceShards::NamespaceShards(const EntryLayout& layout, const TombstoneRule&
       tombstones_(tombstones),
       key_groups_(key_groups),
       split_entries_(split_entries),
-      logs_(tombstones.keeps_keys ? 1 : 0) {}
+      written_(tombstones.keeps_keys ? 1 : 0) {}
 
 NamespaceShards::~NamespaceShards() {
   while (sweep(std::size_t{1} << 20)) {
@@ -83,8 +83,8 @@ std::size_t NamespaceShards::memory_bytes() const {
   for (std::uint32_t i = 0; i < count_; ++i) {
     total += shards_[i].memory_bytes(layout_);
   }
-  for (const WriteLog& log : logs_) {
-    total += log.memory_bytes();
+  for (const WrittenSlots& written : written_) {
+    total += written.memory_bytes();
   }
   return total + spare_bytes();
 }
@@ -235,7 +235,7 @@ void NamespaceShards::split() {
   shards_ = split_.get();
   count_ = groups;
   mask_ = ~0U;
-  logs_.resize(logs_.empty() ? 0 : groups);
+  written_.resize(written_.empty() ? 0 : groups);
 }
 
 bool NamespaceShards::take_spare(Shard& shard) {
@@ -251,9 +251,9 @@ bool NamespaceShards::take_spare(Shard& shard) {
   return true;
 }
 
-void NamespaceShards::lose_log(const Shard& shard, std::uint32_t epoch) {
-  if (WriteLog* log = log_of(static_cast<std::uint32_t>(&shard - shards_))) {
-    log->lose(epoch);
+void NamespaceShards::lose_written(const Shard& shard, std::uint32_t epoch) {
+  if (WrittenSlots* written = written_in(static_cast<std::uint32_t>(&shard - shards_))) {
+    written->lose(epoch);
   }
 }
 
@@ -267,12 +267,12 @@ void NamespaceShards::make_room(Shard& shard, std::uint32_t epoch) {
   }
   if (!is_split() && shard.live >= split_entries_ && key_groups_.count() > 1) {
     split();
-    for (WriteLog& log : logs_) {
-      log.lose(epoch);
+    for (WrittenSlots& written : written_) {
+      written.lose(epoch);
     }
     return;
   }
-  lose_log(shard, epoch);
+  lose_written(shard, epoch);
   // With tombstones making up more than a quarter, the same size is enough.
   const std::uint32_t held = count_held(shard);
   const bool is_mostly_held = held >= shard.grow_at - shard.grow_at / 4;
@@ -315,7 +315,7 @@ void NamespaceShards::reserve(Shard& shard, std::uint64_t entries) {
 }
 
 void NamespaceShards::retire() {
-  std::fill(logs_.begin(), logs_.end(), WriteLog());
+  std::fill(written_.begin(), written_.end(), WrittenSlots());
   spare_.resize(count_);
   sweep_next_ = 0;
   for (std::uint32_t i = 0; i < count_; ++i) {

@@ -7,7 +7,7 @@
 
 #include "state/key_group_index.h"
 #include "state/shard.h"
-#include "state/write_log.h"
+#include "state/written_slots.h"
 #include "weir/state_table.h"
 
 namespace weir::state {
@@ -40,7 +40,9 @@ class NamespaceShards {
   std::size_t memory_bytes() const;
 
   /// What was written to a shard; null unless deltas will be asked for.
-  WriteLog* log_of(std::uint32_t shard) { return logs_.empty() ? nullptr : &logs_[shard]; }
+  WrittenSlots* written_in(std::uint32_t shard) {
+    return written_.empty() ? nullptr : &written_[shard];
+  }
 
   /// Makes room in `epoch` for a new entry in `shard`: gives it memory, gets rid of tombstones,
   /// grows it, or splits the only shard. All pointers to entries of this shard, and if it was split
@@ -76,7 +78,7 @@ class NamespaceShards {
   /// What a slot that is given up still owns.
   void destroy_rest(std::byte* entry) const;
   void move_all(Shard& from, std::byte* slots, std::uint32_t capacity);
-  void lose_log(const Shard& shard, std::uint32_t epoch);
+  void lose_written(const Shard& shard, std::uint32_t epoch);
   /// Grows a shard of plain entries whose block can grow.
   void grow_in_place(Shard& shard, std::uint32_t capacity);
   void split();
@@ -95,8 +97,8 @@ class NamespaceShards {
   Shard* shards_ = &single_;
   std::uint32_t count_ = 1;
   std::uint32_t mask_ = 0;
-  std::vector<WriteLog> logs_;  ///< of shard i at i
-  std::vector<Spare> spare_;    ///< of shard i at i; empty if this object was never retired
+  std::vector<WrittenSlots> written_;  ///< of shard i at i
+  std::vector<Spare> spare_;           ///< of shard i at i; empty if this object was never retired
   std::size_t sweep_next_ = 0;
 };
 

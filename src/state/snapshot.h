@@ -29,6 +29,8 @@ class SnapshotSink {
   /// Takes the payload of the next block. Never blocks and never refuses: what is copied before it
   /// is overwritten cannot wait for room.
   virtual void submit(std::string payload) = 0;
+  /// So much waits to be written that the state must not be changed until it is less.
+  virtual bool is_overfull() { return false; }
   /// The memory of a written block, of any content and size, or an empty string.
   virtual std::string recycle() = 0;
   /// No block follows. Whoever made the sink hears from it when the file is complete; `info` comes

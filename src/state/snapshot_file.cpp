@@ -28,6 +28,11 @@ bool SnapshotFile::has_room() {
   return in_flight_bytes_ < options_.in_flight_bytes_max;
 }
 
+bool SnapshotFile::is_overfull() {
+  const std::lock_guard lock(mutex_);
+  return in_flight_bytes_ >= options_.overwritten_bytes_max;
+}
+
 bool SnapshotFile::has_failed() {
   const std::lock_guard lock(mutex_);
   return error_.has_value();

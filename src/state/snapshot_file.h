@@ -29,6 +29,8 @@ class SnapshotFile final : public SnapshotSink, public std::enable_shared_from_t
     std::function<void(Result<SnapshotFileInfo>)> on_done;
     /// Bytes that may wait to be written before has_room() says no.
     std::size_t in_flight_bytes_max = std::size_t{8} << 20;
+    /// Bytes that may wait, copies of what is overwritten included, before is_overfull() says so.
+    std::size_t overwritten_bytes_max = std::size_t{64} << 20;
     bool is_compressed = false;
   };
 
@@ -37,6 +39,7 @@ class SnapshotFile final : public SnapshotSink, public std::enable_shared_from_t
 
   bool has_room() override;
   void submit(std::string payload) override;
+  bool is_overfull() override;
   std::string recycle() override;
   void finish(SnapshotFileInfo info) override;
   void abandon(Error reason) override;
