@@ -188,8 +188,14 @@ class Describer {
     }
     Json json = Json::array();
     for (const auto& [name, sum] : sums) {
+      const auto schema =
+          std::find_if(op.schemas.begin(), op.schemas.end(),
+                       [&name = name](const auto& one) { return one.name == name; });
+      const bool is_known = schema != op.schemas.end();
       json.push_back(
           {{"name", name},
+           {"key_schema", is_known ? schema->key_schema : ""},
+           {"value_schema", is_known ? schema->value_schema : ""},
            {"redistribution", sum.redistribution == Redistribution::kSplit   ? "split"
                               : sum.redistribution == Redistribution::kUnion ? "union"
                                                                              : "broadcast"},

@@ -96,9 +96,15 @@ std::string states_text(const Json& operators) {
                  number_at(state, "entries")});
     }
     for (const Json& list : op.at("lists")) {
+      const std::string dealt = text_at(list, "redistribution");
+      const auto shown = [&](const char* schema) {
+        return list.at(schema) == "" ? "-" : text_at(list, schema);
+      };
       table.row({text_at(op, "uid"), text_at(list, "name"),
-                 text_at(list, "redistribution") + " list", "-", bytes_at(list, "bytes"),
-                 number_at(list, "items")});
+                 dealt == "split"   ? "list"
+                 : dealt == "union" ? "union list"
+                                    : dealt,
+                 shown("key_schema"), shown("value_schema"), number_at(list, "items")});
     }
   }
   return table.is_empty() ? "" : "\nstates\n" + table.to_string(2);

@@ -5,11 +5,13 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "csv.h"
 #include "io/local_file_system.h"
+#include "operator_state_commands.h"
 #include "output.h"
 #include "state_processor/encoded_key.h"
 #include "state_processor/keyed_state_reader.h"
@@ -89,6 +91,17 @@ bool is_enough(const Status& status) {
   return !status.ok() && status.error().code == ErrorCode::kCancelled;
 }
 
+/// What is not keyed state may be operator state.
+template <class F>
+int or_error(const Error& error, const F& of_operator_state) {
+  if (error.code == ErrorCode::kNotFound) {
+    if (const std::optional<int> status = of_operator_state()) {
+      return *status;
+    }
+  }
+  return print_error(error);
+}
+
 struct FileCloser {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
@@ -130,7 +143,7 @@ Status export_entries(const OpenState& open, const ExportOptions& options, std::
 int get_state(const StateAddress& address, const std::string& key) {
   const auto open = open_state(address);
   if (!open.ok()) {
-    return print_error(open.error());
+    return or_error(open.error(), [&] { return get_operator_state(address, key); });
   }
   bool is_found = false;
   const Status status = print_entries_of(open.value(), key, is_found);
@@ -148,7 +161,7 @@ int get_state(const StateAddress& address, const std::string& key) {
 int scan_state(const StateAddress& address, const ScanOptions& options) {
   const auto open = open_state(address);
   if (!open.ok()) {
-    return print_error(open.error());
+    return or_error(open.error(), [&] { return scan_operator_state(address, options); });
   }
   Table table;
   table.column("GROUP", Table::Align::kRight).column("NAMESPACE", Table::Align::kRight);
@@ -183,7 +196,7 @@ int scan_state(const StateAddress& address, const ScanOptions& options) {
 int export_state(const StateAddress& address, const ExportOptions& options) {
   const auto open = open_state(address);
   if (!open.ok()) {
-    return print_error(open.error());
+    return or_error(open.error(), [&] { return export_operator_state(address, options); });
   }
   const File file(options.file.empty() ? nullptr : std::fopen(options.file.c_str(), "wbx"));
   if (!options.file.empty() && file == nullptr) {

@@ -8,9 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "weir/broadcast_stream.h"
 #include "weir/key_selector.h"
 #include "weir/keyed_stream.h"
 #include "weir/output_tag.h"
+#include "weir/process_stream.h"
 #include "weir/stateless_operators.h"
 #include "weir/stream_graph.h"
 
@@ -121,6 +123,30 @@ class DataStream {
     DataStream result = *this;
     (result.ends_.insert(result.ends_.end(), others.ends_.begin(), others.ends_.end()), ...);
     return result;
+  }
+
+  /// Runs a ProcessFunction<T, Out>.
+  template <class F>
+  auto process(F function) const {
+    return ProcessStream<T>(*this).process(std::move(function));
+  }
+  /// Declares a side output for the process() that follows.
+  template <class U>
+  ProcessStream<T> with_side_output(const OutputTag<U>& tag) const {
+    return ProcessStream<T>(*this).with_side_output(tag);
+  }
+
+  /// All records go to every subtask of the operator that this is connected to, which keeps what
+  /// they tell in broadcast state of these descriptions.
+  template <class... K, class... V>
+    requires(sizeof...(K) > 0)
+  BroadcastStream<T> broadcast(const MapStateDescriptor<K, V>&... states) const {
+    return BroadcastStream<T>(broadcast(), states...);
+  }
+  /// Brings the records of this stream together with what was broadcast.
+  template <class B>
+  BroadcastConnectedStream<T, B> connect(const BroadcastStream<B>& other) const {
+    return BroadcastConnectedStream<T, B>(*this, other);
   }
 
   DataStream rebalance() const { return with_partitioning(Partitioning::kRebalance); }

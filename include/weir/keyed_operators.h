@@ -14,8 +14,9 @@
 /// The operators behind KeyedStream::process and KeyedStream::reduce.
 namespace weir::detail {
 
-template <class F>
-class KeyedProcessOperator final : public Operator {
+/// Context: what the function sees when it takes a record or a timer.
+template <class F, class Context = typename F::Context>
+class KeyedProcessOperator : public Operator {
  public:
   using K = typename F::KeyType;
   using In = typename F::InputType;
@@ -32,15 +33,15 @@ class KeyedProcessOperator final : public Operator {
     context_ = &context;
     timers_.emplace(context, current_);
     WEIR_TRY(timers_->open(type_ops<K>()));
+    operator_state_.emplace(context.operator_state());
     keyed_context_.emplace(context, *timers_, current_);
-    for (std::size_t i = 0; i < side_outputs_.size(); ++i) {
-      keyed_context_->add_side_output(side_outputs_[i], static_cast<int>(i));
-    }
+    keyed_context_->add_side_outputs(side_outputs_);
     collector_.emplace(context.output());
-    KeyedOpenContext<K> open_context(context, current_, side_outputs_);
+    KeyedOpenContext<K> open_context(context, current_, &*operator_state_);
     function_.open(open_context);
     tables_ = open_context.tables();
     cleaners_ = open_context.take_cleaners();
+    WEIR_TRY(operator_state_->status());
     return open_context.status();
   }
 
@@ -93,6 +94,18 @@ class KeyedProcessOperator final : public Operator {
   }
   bool is_busy() const override { return is_busy_; }
   Status resume() override { return fire_due(); }
+  Status snapshot_state(CheckpointId /*checkpoint*/) override {
+    function_.F::snapshot_state();
+    operator_state_->snapshot();
+    return {};
+  }
+
+ protected:
+  F& function() { return function_; }
+  OperatorStateStore& operator_state() { return *operator_state_; }
+  Context& record_context() { return *keyed_context_; }
+  Collector<Out>& collector() { return *collector_; }
+  const std::vector<std::string>& side_outputs() const { return side_outputs_; }
 
  private:
   /// What is found for so many records is still in the first-level cache when they are processed.
@@ -153,7 +166,8 @@ class KeyedProcessOperator final : public Operator {
   OperatorContext* context_ = nullptr;
   CurrentKey current_;
   std::optional<TimerService> timers_;
-  std::optional<KeyedContext<K>> keyed_context_;
+  std::optional<OperatorStateStore> operator_state_;
+  std::optional<Context> keyed_context_;
   std::optional<Collector<Out>> collector_;
   std::vector<StateTable*> tables_;
   std::vector<std::unique_ptr<TtlCleaner>> cleaners_;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "weir/broadcast_stream.h"
 #include "weir/keyed_operators.h"
 #include "weir/stream_graph.h"
 #include "weir/window.h"
@@ -63,6 +64,12 @@ class KeyedStream {
     return add<T>("Reduce", {}, [function, key = key_] {
       return std::make_unique<detail::ReduceOperator<K, T, F>>(function, key);
     });
+  }
+
+  /// Brings the records of this stream together with what was broadcast.
+  template <class B>
+  KeyedBroadcastConnectedStream<K, T, B> connect(const BroadcastStream<B>& other) const {
+    return KeyedBroadcastConnectedStream<K, T, B>({graph_, ends_, side_outputs_}, key_, other);
   }
 
   WindowedStream<K, T> window(const TumblingEventTimeWindows& windows) const {

@@ -6,6 +6,7 @@
 #include "weir/batch.h"
 #include "weir/key_group.h"
 #include "weir/metrics.h"
+#include "weir/operator_state_backend.h"
 #include "weir/result.h"
 #include "weir/state_table.h"
 #include "weir/time.h"
@@ -81,7 +82,8 @@ class Operator {
   virtual Status end_input() { return {}; }
   /// The barrier of `checkpoint` is about to be forwarded: emit what must precede it.
   virtual Status prepare_snapshot(CheckpointId /*checkpoint*/) { return {}; }
-  /// Puts operator state (not keyed state) into OperatorContext::operator_state().
+  /// Puts operator state (not keyed state) into OperatorContext::operator_state(). Comes after
+  /// prepare_snapshot(), with no record in between.
   virtual Status snapshot_state(CheckpointId /*checkpoint*/) { return {}; }
   virtual Status notify_checkpoint_complete(CheckpointId /*checkpoint*/) { return {}; }
   virtual Status notify_checkpoint_aborted(CheckpointId /*checkpoint*/) { return {}; }

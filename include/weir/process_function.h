@@ -10,7 +10,8 @@
 #include "weir/collector.h"
 #include "weir/keyed_state.h"
 #include "weir/operator.h"
-#include "weir/output_tag.h"
+#include "weir/operator_state.h"
+#include "weir/process_context.h"
 
 namespace weir {
 
@@ -18,9 +19,10 @@ namespace weir {
 template <class K>
 class KeyedOpenContext {
  public:
+  /// `operator_state`: null where only keyed state can be declared.
   KeyedOpenContext(OperatorContext& context, const detail::CurrentKey& current,
-                   const std::vector<std::string>& side_outputs)
-      : context_(context), current_(current), side_outputs_(side_outputs) {}
+                   OperatorStateStore* operator_state)
+      : context_(context), current_(current), operator_state_(operator_state) {}
 
   template <class T>
   ValueState<T> value_state(const std::string& name, const StateTtlConfig& ttl = {}) {
@@ -71,8 +73,15 @@ class KeyedOpenContext {
     return {open_handle<Handle, Accumulator, detail::Expiring<Accumulator>>(name, ttl),
             std::move(function)};
   }
+  /// State of this subtask as a whole, not of a key.
+  OperatorStateStore& operator_state() {
+    WEIR_CHECK_MESSAGE(operator_state_ != nullptr, "operator state cannot be edited");
+    return *operator_state_;
+  }
   const SubtaskInfo& subtask() const { return context_.info(); }
   MetricGroup& metrics() { return context_.metrics(); }
+  /// True when the job starts from a checkpoint or savepoint.
+  bool is_restored() const { return context_.is_restored(); }
   /// First failure of a declaration.
   const Status& status() const { return status_; }
   /// For the runtime: the tables behind the declared states.
@@ -145,7 +154,7 @@ class KeyedOpenContext {
 
   OperatorContext& context_;
   const detail::CurrentKey& current_;
-  const std::vector<std::string>& side_outputs_;
+  OperatorStateStore* operator_state_;
   std::vector<StateTable*> tables_;
   std::vector<std::unique_ptr<detail::TtlCleaner>> cleaners_;
   Status status_;
@@ -194,66 +203,18 @@ class TimerService {
 
 /// What a keyed process function sees besides the record.
 template <class K>
-class KeyedContext {
+class KeyedContext : public ProcessContext {
  public:
   KeyedContext(OperatorContext& context, TimerService& timers, const detail::CurrentKey& current)
-      : context_(context), timers_(timers), current_(current) {}
+      : ProcessContext(context), timers_(timers), current_(current) {}
 
   const K& current_key() const { return *static_cast<const K*>(current_.key); }
-  /// Event time of the record, or time of the timer that fires.
-  TimestampMs timestamp() const { return timestamp_; }
+  TimestampMs current_watermark() const { return timers_.current_watermark(); }
   TimerService& timer_service() { return timers_; }
-  /// Sends a record to a side output declared by with_side_output().
-  template <class T, class U>
-  void output(const OutputTag<T>& tag, U&& record) {
-    for (SideBatch& side : sides_) {
-      if (side.name == tag.name()) {
-        add_to_side(side, T(std::forward<U>(record)));
-        return;
-      }
-    }
-    WEIR_CHECK_MESSAGE(false,
-                       "the side output was not declared with with_side_output(): " + tag.name());
-  }
-
-  /// For the runtime.
-  void set_timestamp(TimestampMs timestamp) { timestamp_ = timestamp; }
-  void add_side_output(std::string name, int index) {
-    sides_.push_back({std::move(name), index, nullptr});
-  }
-  void flush_side_outputs() {
-    for (SideBatch& side : sides_) {
-      if (side.batch != nullptr) {
-        context_.side_output(side.index).emit(std::move(side.batch));
-      }
-    }
-  }
 
  private:
-  struct SideBatch {
-    std::string name;
-    int index = 0;
-    BatchPtr batch;
-  };
-
-  template <class T>
-  void add_to_side(SideBatch& side, T record) {
-    if (side.batch == nullptr) {
-      side.batch = Batch::make<T>();
-    }
-    WEIR_CHECK_MESSAGE(&side.batch->type() == &type_ops<T>(),
-                       "side output used with another record type: " + side.name);
-    side.batch->push_back(std::move(record), timestamp_);
-    if (side.batch->full()) {
-      context_.side_output(side.index).emit(std::move(side.batch));
-    }
-  }
-
-  OperatorContext& context_;
   TimerService& timers_;
   const detail::CurrentKey& current_;
-  TimestampMs timestamp_ = kMinTimestamp;
-  std::vector<SideBatch> sides_;
 };
 
 /// Flink's KeyedProcessFunction: sees each record of a keyed stream with the state and timers of
@@ -272,6 +233,54 @@ class KeyedProcessFunction {
   virtual void process_element(const In& record, Context& context, Collector<Out>& out) = 0;
   /// Called for every timer, in time order; context.timestamp() is the timer's time.
   virtual void on_timer(TimestampMs /*time*/, Context& /*context*/, Collector<Out>& /*out*/) {}
+  /// A checkpoint is about to store the operator state: the last chance to bring it up to date.
+  virtual void snapshot_state() {}
+};
+
+/// Offered to the open() of process functions on streams without a key: declares operator state.
+class ProcessOpenContext {
+ public:
+  ProcessOpenContext(OperatorContext& context, OperatorStateStore& states)
+      : context_(context), states_(states) {}
+
+  /// A list whose items are dealt out when the parallelism changes.
+  template <class T>
+  OperatorListState<T> list_state(const std::string& name) {
+    return states_.list_state<T>(name);
+  }
+  /// A list of which every subtask gets all items of all subtasks back.
+  template <class T>
+  OperatorListState<T> union_list_state(const std::string& name) {
+    return states_.union_list_state<T>(name);
+  }
+  const SubtaskInfo& subtask() const { return context_.info(); }
+  MetricGroup& metrics() { return context_.metrics(); }
+  /// True when the job starts from a checkpoint or savepoint.
+  bool is_restored() const { return context_.is_restored(); }
+
+ private:
+  OperatorContext& context_;
+  OperatorStateStore& states_;
+};
+
+/// Flink's ProcessFunction with what CheckpointedFunction adds: sees each record of a stream, with
+/// operator state. Every subtask works on its own copy of the object, so members set in open() are
+/// safe.
+template <class In, class Out>
+class ProcessFunction {
+ public:
+  using InputType = In;
+  using OutputType = Out;
+  using OpenContext = ProcessOpenContext;
+  using Context = ProcessContext;
+
+  virtual ~ProcessFunction() = default;
+  virtual void open(OpenContext& /*context*/) {}
+  virtual void process_element(const In& record, Context& context, Collector<Out>& out) = 0;
+  /// A checkpoint is about to store the operator state: the last chance to bring it up to date.
+  virtual void snapshot_state() {}
+  /// No record follows. What was held back leaves now; lists should be cleared of it.
+  virtual void finish(Context& /*context*/, Collector<Out>& /*out*/) {}
 };
 
 }  // namespace weir

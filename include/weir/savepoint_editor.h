@@ -72,13 +72,10 @@ class KeyedStateEditor {
   /// State handles point to the current key.
   struct Shared {
     explicit Shared(detail::EditedOperator& edited)
-        : op(edited),
-          states(op.context(), current, no_side_outputs),
-          timers(op.context(), current) {}
+        : op(edited), states(op.context(), current, nullptr), timers(op.context(), current) {}
     detail::EditedOperator& op;
     K key{};
     detail::CurrentKey current{.key = &key, .hash = key_hash(key)};
-    std::vector<std::string> no_side_outputs;
     KeyedOpenContext<K> states;
     TimerService timers;
     bool has_timers = false;

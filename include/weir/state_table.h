@@ -215,22 +215,4 @@ class KeyedStateBackend {
   virtual Status status() const = 0;
 };
 
-/// State of an operator that is not keyed: named lists of opaque items that are dealt out to the
-/// subtasks on restore.
-class OperatorStateBackend {
- public:
-  enum class Redistribution {
-    kSplit,      ///< list state: every item goes to exactly one subtask
-    kUnion,      ///< union list state: every subtask gets all items
-    kBroadcast,  ///< every subtask holds an equal copy and gets one back
-  };
-  virtual ~OperatorStateBackend() = default;
-  /// Items restored for this subtask; empty on a first start.
-  virtual std::vector<std::string> restored(const std::string& name,
-                                            Redistribution redistribution) = 0;
-  /// Replaces the items that the next snapshot stores under `name`.
-  virtual void set(const std::string& name, Redistribution redistribution,
-                   std::vector<std::string> items) = 0;
-};
-
 }  // namespace weir

@@ -1,16 +1,17 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "weir/key_group.h"
+#include "weir/operator_state_backend.h"
 #include "weir/result.h"
 #include "weir/sink.h"
 #include "weir/source.h"
-#include "weir/state_table.h"
 #include "weir/time.h"
 
 namespace weir::checkpoint {
@@ -52,6 +53,8 @@ struct ListState {
   OperatorStateBackend::Redistribution redistribution =
       OperatorStateBackend::Redistribution::kSplit;
   std::vector<std::string> items;
+  /// Once dealt out: so many items at the front are other subtasks' of a union list. Not stored.
+  std::size_t others = 0;
 
   friend bool operator==(const ListState&, const ListState&) = default;
 };
@@ -77,10 +80,11 @@ struct SubtaskSnapshot {
   friend bool operator==(const SubtaskSnapshot&, const SubtaskSnapshot&) = default;
 };
 
+/// Of a state that is not keyed: files of keyed state hold their own.
 struct StateSchema {
   std::string name;
-  std::string kind;  ///< "value", "list", "map", "event-timers", ...
-  std::string key_schema;
+  std::string kind;        ///< "list", "union list", "broadcast"
+  std::string key_schema;  ///< empty when items are values alone
   std::string value_schema;
 
   friend bool operator==(const StateSchema&, const StateSchema&) = default;

@@ -9,10 +9,12 @@ namespace weir::checkpoint {
 namespace {
 
 bool has_state(const OperatorSnapshot& snapshot) {
-  return std::any_of(snapshot.subtasks.begin(), snapshot.subtasks.end(),
-                     [](const SubtaskSnapshot& subtask) {
-                       return !subtask.files.empty() || !subtask.lists.empty();
-                     });
+  return std::any_of(
+      snapshot.subtasks.begin(), snapshot.subtasks.end(), [](const SubtaskSnapshot& subtask) {
+        return !subtask.files.empty() ||
+               std::any_of(subtask.lists.begin(), subtask.lists.end(),
+                           [](const ListState& list) { return !list.items.empty(); });
+      });
 }
 
 std::string join(const std::vector<std::string>& uids) {

@@ -89,6 +89,23 @@ std::vector<Items> split_state(const NamedState& state, const OperatorSnapshot& 
   return split_items(items, parallelism, *start, start);
 }
 
+/// Union list state: everybody gets all items, its own share of them last.
+std::vector<ListState> union_state(const std::string& name, std::vector<Items> shares) {
+  std::vector<ListState> lists;
+  for (std::size_t own = 0; own < shares.size(); ++own) {
+    ListState list{name, Redistribution::kUnion, {}};
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      if (i != own) {
+        list.items.insert(list.items.end(), shares[i].begin(), shares[i].end());
+      }
+    }
+    list.others = list.items.size();
+    list.items.insert(list.items.end(), shares[own].begin(), shares[own].end());
+    lists.push_back(std::move(list));
+  }
+  return lists;
+}
+
 }  // namespace
 
 std::vector<StateFileToRead> keyed_files_for(const OperatorSnapshot& snapshot, int subtask,
@@ -171,14 +188,21 @@ Result<std::vector<std::vector<ListState>>> redistribute_lists(const OperatorSna
   std::vector<std::vector<ListState>> result(static_cast<std::size_t>(parallelism));
   int start = 0;
   for (const auto& [name, state] : states) {
+    if (state.redistribution == Redistribution::kUnion) {
+      int first = 0;
+      auto lists = union_state(name, split_state(state, snapshot, parallelism, &first));
+      for (std::size_t i = 0; i < result.size(); ++i) {
+        result[i].push_back(std::move(lists[i]));
+      }
+      continue;
+    }
     std::vector<Items> dealt;
     if (state.redistribution == Redistribution::kSplit) {
       dealt = split_state(state, snapshot, parallelism, &start);
     } else {
       for (int i = 0; i < parallelism; ++i) {
-        dealt.push_back(state.redistribution == Redistribution::kUnion || planted_bug("H2")
-                            ? all_items(state)
-                            : broadcast_copy(state, i, is_unchanged));
+        dealt.push_back(planted_bug("H2") ? all_items(state)
+                                          : broadcast_copy(state, i, is_unchanged));
       }
     }
     for (std::size_t i = 0; i < result.size(); ++i) {

@@ -36,7 +36,8 @@ std::vector<KeyGroupWatermark> watermarks_for(const OperatorSnapshot& snapshot, 
 Result<int> resolve_max_parallelism(const OperatorSnapshot& snapshot, int job_max_parallelism,
                                     bool is_explicit, int parallelism);
 
-/// Operator list state for every new subtask: [subtask] -> lists, sorted by name.
+/// Operator list state for every new subtask: [subtask] -> lists, sorted by name. Of a union list
+/// everybody gets all items, those that are its own to store last; each belongs to one subtask.
 /// kCorruption when subtasks disagree about how a name is dealt out.
 Result<std::vector<std::vector<ListState>>> redistribute_lists(const OperatorSnapshot& snapshot,
                                                                int parallelism);

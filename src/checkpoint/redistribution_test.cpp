@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "checkpoint/edge_balance.h"
@@ -129,10 +130,30 @@ TEST(Redistribution, H2_UnionGoesToEverybodyAndBroadcastToOneEach) {
   for (const int parallelism : {1, 2, 3}) {
     const auto dealt = redistribute_lists(snapshot, parallelism).value();
     for (std::size_t i = 0; i < dealt.size(); ++i) {
-      EXPECT_EQ(dealt[i][0].items, (Items{"1", "2"}));
+      EXPECT_THAT(dealt[i][0].items, ::testing::UnorderedElementsAre("1", "2"));
       EXPECT_EQ(dealt[i][1].items, Items{i % 2 == 0 ? "x" : "y"});
     }
   }
+}
+
+TEST(Redistribution, EachItemOfAUnionListIsOneSubtasksToStore) {
+  const OperatorSnapshot snapshot = lists(
+      {{{"u", Redistribution::kUnion, {"a", "b", "c"}}}, {{"u", Redistribution::kUnion, {}}}});
+  for (const int parallelism : {1, 2, 3, 5}) {
+    const auto dealt = redistribute_lists(snapshot, parallelism).value();
+    Items stored;
+    for (const auto& subtask : dealt) {
+      const ListState& list = subtask[0];
+      EXPECT_THAT(list.items, ::testing::UnorderedElementsAre("a", "b", "c"));
+      stored.insert(stored.end(), list.items.begin() + static_cast<std::ptrdiff_t>(list.others),
+                    list.items.end());
+    }
+    EXPECT_THAT(stored, ::testing::UnorderedElementsAre("a", "b", "c")) << parallelism;
+  }
+  // Unchanged parallelism: what a subtask stored is its own again.
+  const auto unchanged = redistribute_lists(snapshot, 2).value();
+  EXPECT_EQ(unchanged[0][0].others, 0U);
+  EXPECT_EQ(unchanged[1][0].others, 3U);
 }
 
 TEST(Redistribution, BroadcastCopiesOfFinishedSubtasksAreReplaced) {

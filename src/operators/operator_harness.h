@@ -247,7 +247,7 @@ class OperatorHarness final : public OperatorContext {
   runtime::MetricRegistry metrics_;
   CollectingOutput output_;
   std::vector<CollectingOutput> side_outputs_;
-  state::MemoryOperatorState operator_state_{0};
+  state::MemoryOperatorState operator_state_;
   std::unique_ptr<state::HeapBackend> backend_;
   std::unique_ptr<Operator> operator_;
   std::vector<TimestampMs> restored_watermarks_;

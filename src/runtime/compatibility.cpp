@@ -179,24 +179,31 @@ class Comparison {
   }
 
   static void add_lists(const DeclaredState& declared,
-                        const std::vector<checkpoint::ListState>& stored, OperatorFit& row) {
-    for (const std::string& name : declared.lists) {
-      const bool is_stored = std::any_of(stored.begin(), stored.end(),
-                                         [&](const auto& list) { return list.name == name; });
-      StateFit fit{name, "list", is_stored ? Fit::kSame : Fit::kMissing, "", "", {}};
-      if (std::find(declared.wrong_lists.begin(), declared.wrong_lists.end(), name) !=
-          declared.wrong_lists.end()) {
+                        const state::MemoryOperatorState::Lists& stored, OperatorFit& row) {
+    for (const DeclaredState::List& list : declared.lists) {
+      StateFit fit{list.name,
+                   std::string(state::operator_state_kind(list.form.redistribution)),
+                   Fit::kMissing,
+                   "",
+                   state::operator_state_text(list.form),
+                   list.changes};
+      if (const auto found = stored.find(list.name); found != stored.end()) {
+        fit.stored = state::operator_state_text(found->second);
+        fit.fit = list.changes.empty() ? Fit::kSame : Fit::kMigratable;
+      }
+      if (!list.refusal.empty()) {
         fit.fit = Fit::kIncompatible;
-        fit.notes = {"stored with another redistribution"};
+        fit.notes = {list.refusal};
       }
       row.states.push_back(std::move(fit));
     }
-    for (const checkpoint::ListState& list : stored) {
-      if (!declared.lists.contains(list.name)) {
-        row.states.push_back({list.name,
-                              "list",
+    for (const auto& [name, list] : stored) {
+      if (std::none_of(declared.lists.begin(), declared.lists.end(),
+                       [&name = name](const auto& one) { return one.name == name; })) {
+        row.states.push_back({name,
+                              std::string(state::operator_state_kind(list.redistribution)),
                               Fit::kDropped,
-                              "",
+                              state::operator_state_text(list),
                               "",
                               {"carried along in later checkpoints, in case it comes back"}});
       }
@@ -216,6 +223,16 @@ class Comparison {
         for (const state::StateSchema& schema : stored) {
           row.states.push_back(
               {schema.name, kind_of(schema), Fit::kDropped, text_of(schema), "", {}});
+        }
+        for (const checkpoint::StateSchema& schema : op->schemas) {
+          row.states.push_back({schema.name,
+                                schema.kind,
+                                Fit::kDropped,
+                                schema.key_schema.empty()
+                                    ? schema.value_schema
+                                    : schema.key_schema + " -> " + schema.value_schema,
+                                "",
+                                {}});
         }
         result_.operators.push_back(std::move(row));
       }

@@ -24,9 +24,9 @@ std::string_view fit_name(Fit fit);
 
 struct StateFit {
   std::string name;
-  std::string kind;  ///< "keyed", "timers", "list"
+  std::string kind;  ///< "keyed", "timers", "list", "union list", "broadcast"
   Fit fit = Fit::kSame;
-  std::string stored;              ///< schema, "key -> value"; empty when missing
+  std::string stored;              ///< schema, "key -> value" or "value"; empty when missing
   std::string present;             ///< the same; empty when dropped
   std::vector<std::string> notes;  ///< how values are rewritten, or why they cannot be
 };

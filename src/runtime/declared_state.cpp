@@ -56,36 +56,34 @@ class KeyedRecorder final : public KeyedStateBackend {
 
 class ListRecorder final : public OperatorStateBackend {
  public:
-  ListRecorder(const std::vector<checkpoint::ListState>& restored, DeclaredState& declared)
-      : restored_(restored), declared_(declared) {}
+  ListRecorder(const state::MemoryOperatorState::Lists& stored, DeclaredState& declared)
+      : stored_(stored), declared_(declared) {
+    restored_.set_restored(stored);
+  }
 
-  std::vector<std::string> restored(const std::string& name,
-                                    Redistribution redistribution) override {
-    declared_.lists.insert(name);
-    for (const checkpoint::ListState& list : restored_) {
-      if (list.name != name) {
-        continue;
-      }
-      if (list.redistribution == redistribution) {
-        return list.items;
-      }
-      declared_.wrong_lists.push_back(name);
+  Result<Restored> open(const Descriptor& descriptor) override {
+    DeclaredState::List note{descriptor.name, state::declared_list(descriptor), {}, {}};
+    if (const auto stored = stored_.find(descriptor.name); stored != stored_.end()) {
+      const auto migration = state::plan_operator_state_migration(stored->second, descriptor);
+      note.refusal = migration.ok() ? "" : migration.error().message;
+      note.changes = migration.ok() ? migration.value().changes() : note.changes;
     }
-    return {};
+    const bool is_refused = !note.refusal.empty();
+    declared_.lists.push_back(std::move(note));
+    // The other states are to be noted, too.
+    return is_refused ? Restored() : restored_.open(descriptor);
   }
-  void set(const std::string& name, Redistribution /*redistribution*/,
-           std::vector<std::string> /*items*/) override {
-    declared_.lists.insert(name);
-  }
+  void set(const std::string& /*name*/, std::vector<std::string> /*items*/) override {}
 
  private:
-  const std::vector<checkpoint::ListState>& restored_;
+  const state::MemoryOperatorState::Lists& stored_;
+  state::MemoryOperatorState restored_;
   DeclaredState& declared_;
 };
 
 class RecordingContext final : public OperatorContext {
  public:
-  RecordingContext(SubtaskInfo info, const std::vector<checkpoint::ListState>& restored,
+  RecordingContext(SubtaskInfo info, const state::MemoryOperatorState::Lists& restored,
                    DeclaredState& declared)
       : info_(std::move(info)),
         keyed_(info_, declared.keyed),
@@ -114,7 +112,7 @@ class RecordingContext final : public OperatorContext {
 
 Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
                                         const std::string& job_name,
-                                        const std::vector<checkpoint::ListState>& restored) {
+                                        const state::MemoryOperatorState::Lists& restored) {
   SubtaskInfo info{job_name,
                    op.name,
                    op.uid,

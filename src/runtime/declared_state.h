@@ -1,11 +1,10 @@
 #pragma once
 
-#include <set>
 #include <string>
 #include <vector>
 
-#include "checkpoint/manifest.h"
 #include "runtime/execution_plan.h"
+#include "state/operator_state.h"
 #include "state/state_file.h"
 #include "weir/result.h"
 #include "weir/type_ops.h"
@@ -18,15 +17,21 @@ struct DeclaredState {
     state::StateSchema schema;
     TypeEvolution evolution;  ///< of the value
   };
+  /// Operator state, compared with what is stored under its name.
+  struct List {
+    std::string name;
+    state::MemoryOperatorState::List form;  ///< without items
+    std::vector<std::string> changes;       ///< what migration makes of stored items
+    std::string refusal;                    ///< why that cannot be; or empty
+  };
   std::vector<Keyed> keyed;
-  std::set<std::string> lists;           ///< operator state it asked for or set
-  std::vector<std::string> wrong_lists;  ///< asked for with another redistribution than stored
+  std::vector<List> lists;
 };
 
 /// Makes subtask 0 of an operator, opens it on empty keyed state and these restored lists, and lets
 /// go of it. What it emits goes nowhere. Errors: those of its open(), and what that threw.
 Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
                                         const std::string& job_name,
-                                        const std::vector<checkpoint::ListState>& restored);
+                                        const state::MemoryOperatorState::Lists& restored);
 
 }  // namespace weir::runtime

@@ -54,13 +54,39 @@ std::vector<TimestampMs> expand(const std::vector<checkpoint::KeyGroupWatermark>
   return per_group;
 }
 
+/// The lists of one subtask, each with the schema of its items.
+state::MemoryOperatorState::Lists with_schemas(std::vector<checkpoint::ListState> lists,
+                                               const checkpoint::OperatorSnapshot& snapshot) {
+  state::MemoryOperatorState::Lists result;
+  for (checkpoint::ListState& list : lists) {
+    const auto schema = std::find_if(snapshot.schemas.begin(), snapshot.schemas.end(),
+                                     [&](const auto& one) { return one.name == list.name; });
+    const bool is_known = schema != snapshot.schemas.end();
+    result[list.name] = {list.redistribution, std::move(list.items),
+                         is_known ? schema->key_schema : "", is_known ? schema->value_schema : "",
+                         list.others};
+  }
+  return result;
+}
+
+/// What subtasks of one operator declare alike. Where they do not, the manifest has a name twice
+/// and is refused.
+void add_schemas(const std::vector<checkpoint::StateSchema>& from,
+                 checkpoint::OperatorSnapshot& to) {
+  for (const checkpoint::StateSchema& schema : from) {
+    if (std::find(to.schemas.begin(), to.schemas.end(), schema) == to.schemas.end()) {
+      to.schemas.push_back(schema);
+    }
+  }
+}
+
 Status restore_operator(const PlanVertex& vertex, std::size_t index,
                         const checkpoint::OperatorSnapshot& snapshot,
                         std::vector<TaskRestore>& tasks) {
   WEIR_ASSIGN(auto lists, checkpoint::redistribute_lists(snapshot, vertex.parallelism));
   for (int subtask = 0; subtask < vertex.parallelism; ++subtask) {
     TaskRestore::OfOperator& to = tasks[static_cast<std::size_t>(subtask)].operators[index];
-    to.lists = std::move(lists[static_cast<std::size_t>(subtask)]);
+    to.lists = with_schemas(std::move(lists[static_cast<std::size_t>(subtask)]), snapshot);
     for (auto& file : checkpoint::keyed_files_for(snapshot, subtask, vertex.parallelism)) {
       to.files.push_back(std::move(file.handle));
     }
@@ -188,7 +214,9 @@ void add_snapshots(const ExecutionPlan& plan, const CollectedSnapshots& collecte
   };
   for (const CollectedSnapshots::OfTask& task : collected.tasks) {
     for (const TaskSnapshot::OfOperator& part : task.snapshot.operators) {
-      checkpoint::find_uid(manifest.operators, part.uid)->subtasks.push_back(part.snapshot);
+      checkpoint::OperatorSnapshot& snapshot = *checkpoint::find_uid(manifest.operators, part.uid);
+      snapshot.subtasks.push_back(part.snapshot);
+      add_schemas(part.list_schemas, snapshot);
     }
     for (const TaskSnapshot::OfSink& part : task.snapshot.sinks) {
       checkpoint::find_uid(manifest.sinks, part.uid)->writers.push_back(part.writer);

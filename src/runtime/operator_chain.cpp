@@ -76,8 +76,7 @@ class OperatorChain::Context final : public OperatorContext {
   const bool is_restored_;
 };
 
-OperatorChain::Node::Node(SubtaskInfo subtask)
-    : info(std::move(subtask)), operator_state(info.subtask) {}
+OperatorChain::Node::Node(SubtaskInfo subtask) : info(std::move(subtask)) {}
 OperatorChain::Node::~Node() = default;
 
 OperatorChain::OperatorChain(const PlanVertex& vertex, int subtask,
@@ -133,11 +132,7 @@ Status OperatorChain::open(const TaskRestore& restore) {
       WEIR_TRY(open_keyed_state(node, restore.checkpoint, from));
     }
     if (from != nullptr) {
-      state::MemoryOperatorState::Lists lists;
-      for (const checkpoint::ListState& list : from->lists) {
-        lists[list.name] = {list.redistribution, list.items};
-      }
-      node.operator_state.set_restored(std::move(lists));
+      node.operator_state.set_restored(from->lists);
     }
     node.op = node.plan->create_operator();
     node.context = std::make_unique<Context>(*this, node, restore.is_restored);

@@ -56,6 +56,11 @@ PendingSnapshot::PendingSnapshot(const Barrier& barrier, OperatorChain& chain,
     of_operator.snapshot.watermark_max = watermark;
     for (const auto& [name, list] : node->operator_state.snapshot()) {
       of_operator.snapshot.lists.push_back({name, list.redistribution, list.items});
+      if (!list.value_schema.empty()) {
+        of_operator.list_schemas.push_back(
+            {name, std::string(state::operator_state_kind(list.redistribution)), list.key_schema,
+             list.value_schema});
+      }
     }
     if (node->keyed_state != nullptr) {
       of_operator.snapshot.key_group_watermarks = watermarks_of(*node, watermark);

@@ -9,6 +9,7 @@
 #include "runtime/channel_log.h"
 #include "runtime/edge_sums.h"
 #include "runtime/element.h"
+#include "state/operator_state.h"
 #include "weir/sink.h"
 #include "weir/source.h"
 
@@ -44,6 +45,7 @@ struct TaskSnapshot {
   struct OfOperator {
     std::string uid;
     checkpoint::SubtaskSnapshot snapshot;
+    std::vector<checkpoint::StateSchema> list_schemas;  ///< of snapshot.lists
   };
   struct OfSink {
     std::string uid;
@@ -64,7 +66,7 @@ struct TaskSnapshot {
 struct TaskRestore {
   struct OfOperator {
     std::vector<checkpoint::StateHandle> files;
-    std::vector<checkpoint::ListState> lists;
+    state::MemoryOperatorState::Lists lists;
     std::vector<TimestampMs> watermarks;  ///< per key group of the subtask
   };
   /// Something that was under way to a subtask of the vertex.

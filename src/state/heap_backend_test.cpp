@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "state/operator_state.h"
 #include "state/test_support.h"
 
 namespace weir::state::test {
@@ -249,27 +248,6 @@ TEST(HeapBackend, LargeValuesGetBlocksOfTheirOwn) {
   EXPECT_EQ(*static_cast<const std::string*>(table->find(0, &key, key_hash(key))),
             std::string(3'000'000, 'c'));
   EXPECT_EQ(table->size(0), 4U);
-}
-
-TEST(MemoryOperatorState, KeepsWhatWasNotReplacedAndDoesNotMultiplyUnions) {
-  using Redistribution = OperatorStateBackend::Redistribution;
-  const MemoryOperatorState::Lists restored{
-      {"splits", {Redistribution::kSplit, {"a", "b"}}},
-      {"all", {Redistribution::kUnion, {"x"}}},
-      {"rules", {Redistribution::kBroadcast, {"r"}}},
-  };
-  MemoryOperatorState first(0);
-  MemoryOperatorState second(1);
-  first.set_restored(restored);
-  second.set_restored(restored);
-  EXPECT_EQ(first.restored("splits", Redistribution::kSplit), (std::vector<std::string>{"a", "b"}));
-  EXPECT_THROW(first.restored("splits", Redistribution::kUnion), std::invalid_argument);
-  EXPECT_EQ(first.unclaimed(), (std::vector<std::string>{"all", "rules"}));
-  first.set("splits", Redistribution::kSplit, {"c"});
-  EXPECT_EQ(first.snapshot().at("splits").items, std::vector<std::string>{"c"});
-  EXPECT_TRUE(first.snapshot().contains("all"));
-  EXPECT_FALSE(second.snapshot().contains("all"));
-  EXPECT_TRUE(second.snapshot().contains("rules"));
 }
 
 }  // namespace

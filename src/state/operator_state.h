@@ -1,48 +1,58 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
-#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "weir/state_table.h"
+#include "record/schema_migration.h"
+#include "weir/operator_state_backend.h"
 
 namespace weir::state {
 
-/// Operator state of one subtask: named lists of opaque items. Where items are kept and how they
-/// are dealt out on restore is the caller's business.
+/// Operator state of one subtask: named lists of items. Where items are kept and how they are dealt
+/// out on restore is the caller's business.
 class MemoryOperatorState final : public OperatorStateBackend {
  public:
   struct List {
     Redistribution redistribution = Redistribution::kSplit;
     std::vector<std::string> items;
+    /// Of items; both empty in snapshots that do not tell: then they are taken as they are.
+    std::string key_schema;  ///< empty when items are values alone
+    std::string value_schema;
+    /// So many items at the front are other subtasks': only in what is restored.
+    std::size_t others = 0;
     friend bool operator==(const List&, const List&) = default;
   };
   using Lists = std::map<std::string, List>;
 
-  explicit MemoryOperatorState(int subtask) : subtask_(subtask) {}
-
   /// What this subtask got of the checkpoint. REQUIRES: before the operator opens.
   void set_restored(Lists lists) { restored_ = std::move(lists); }
 
-  /// Throws std::invalid_argument if the items were stored with another redistribution.
-  std::vector<std::string> restored(const std::string& name,
-                                    Redistribution redistribution) override;
-  void set(const std::string& name, Redistribution redistribution,
-           std::vector<std::string> items) override;
+  Result<Restored> open(const Descriptor& descriptor) override;
+  void set(const std::string& name, std::vector<std::string> items) override;
 
-  /// What the next snapshot stores: all lists that were set, and restored lists that nobody
-  /// replaced, so that they are not lost. Of restored union lists only subtask 0 keeps a copy:
-  /// every subtask got all items, and they must not multiply.
+  /// What the next snapshot stores: all states that are open, and restored ones that nobody opened,
+  /// so that they are not lost. Of union lists a subtask stores its own share, as all of them got
+  /// all items, which must not multiply.
   Lists snapshot() const;
-  /// Names of restored lists that no restored() call asked for.
+  /// Names of restored lists that nobody opened.
   std::vector<std::string> unclaimed() const;
 
  private:
-  Lists restored_;
-  Lists current_;
-  std::set<std::string> claimed_;
-  int subtask_ = 0;
+  Lists restored_;  // without those that are open
+  Lists open_;
 };
+
+/// "list", "union list", "broadcast"
+std::string_view operator_state_kind(OperatorStateBackend::Redistribution redistribution);
+/// "struct{...}", or "i64 -> struct{...}" when items are entries; empty when unknown.
+std::string operator_state_text(const MemoryOperatorState::List& list);
+/// The present form of a state, without items.
+MemoryOperatorState::List declared_list(const OperatorStateBackend::Descriptor& descriptor);
+/// How stored items become those of the descriptor's type. kInvalidArgument saying why they cannot.
+Result<SchemaMigration> plan_operator_state_migration(
+    const MemoryOperatorState::List& stored, const OperatorStateBackend::Descriptor& descriptor);
 
 }  // namespace weir::state
