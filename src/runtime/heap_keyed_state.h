@@ -22,7 +22,6 @@ class HeapKeyedState final : public KeyedState {
   std::unique_ptr<Snapshot> start_snapshot(const Barrier& barrier,
                                            std::function<void()> wake) override;
   Progress copy_slice() override;
-  void abandon_snapshot(Error reason) override { backend_.abandon_snapshot(std::move(reason)); }
 
  private:
   class StateFile;

@@ -35,6 +35,9 @@ class KeyedState {
     virtual ~Snapshot() = default;
     /// The files, or why there are none; nothing while they are being written. Once.
     virtual std::optional<Result<std::vector<checkpoint::StateHandle>>> poll() = 0;
+    /// Not wanted any more: what of it is under way ends soon. `is_copied`: copy_slice() has said
+    /// kDone.
+    virtual void abandon(const Error& reason, bool is_copied) = 0;
   };
   /// Starts a snapshot of the state as it is now, at `barrier`. `wake` is called, on any thread,
   /// when poll() has something to say.
@@ -46,8 +49,6 @@ class KeyedState {
     kWaiting,  ///< the files do not keep up: call again later
   };
   virtual Progress copy_slice() = 0;
-  /// The running snapshot is not wanted any more.
-  virtual void abandon_snapshot(Error reason) = 0;
 };
 
 /// With the backend that the settings name.
