@@ -245,9 +245,9 @@ TEST_F(WindowOperatorTest, HoldsStateOnlyForWindowsThatCanStillFire) {
     feed(*harness, {{{time % 7, time}, time}});
     harness->watermark(time - 1);
   }
-  EXPECT_LE(harness->backend().entry_count(), 7U * 3U);
+  EXPECT_LE(harness->entry_count(), 7U * 3U);
   harness->watermark(kMaxTimestamp);
-  EXPECT_EQ(harness->backend().entry_count(), 0U);
+  EXPECT_EQ(harness->entry_count(), 0U);
 }
 
 TEST_F(WindowOperatorTest, StopsFiringWhileItsOutputIsFullAndGoesOnLater) {
@@ -296,7 +296,7 @@ TEST_F(WindowOperatorTest, ABigWindowLeavesInPortionsAndEveryKeyOnce) {
   for (std::int64_t key = 0; key < kKeys; ++key) {
     ASSERT_EQ(results[static_cast<std::size_t>(key)], (Model::Result{{key, 0, {key}}, 9}));
   }
-  EXPECT_EQ(harness->backend().entry_count(), 0U);
+  EXPECT_EQ(harness->entry_count(), 0U);
 }
 
 TEST_F(WindowOperatorTest, ACallEmitsABoundedNumberOfResultsEvenIfThereIsRoom) {
