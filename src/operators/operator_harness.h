@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -8,7 +7,6 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "operators/keyed_state_host.h"
 #include "runtime/metric_registry.h"
@@ -69,15 +67,10 @@ struct Snapshot {
 /// Keeps the state files of one test.
 class SnapshotDirectory {
  public:
-  SnapshotDirectory() {
-    std::string name = std::filesystem::temp_directory_path() / "weir-operators-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~SnapshotDirectory() { std::filesystem::remove_all(path_); }
-  std::string next_file() { return path_ + "/" + std::to_string(count_++); }
+  std::string next_file() { return directory_.file(std::to_string(count_++)); }
 
  private:
-  std::string path_;
+  state::test::TemporaryDirectory directory_;
   int count_ = 0;
 };
 
