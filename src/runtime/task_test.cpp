@@ -1,7 +1,5 @@
 #include "runtime/task.h"
 
-#include <filesystem>
-#include <future>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -261,35 +259,6 @@ TEST_F(TaskTest, AnAbortedCheckpointIsDeclinedWithWhatTheSinksPrepared) {
   run();
   ASSERT_TRUE(host_.listener.declines.contains(1));
   EXPECT_EQ(host_.listener.declined.at(1).sinks[0].committables.size(), 1U);
-}
-
-TEST_F(TaskTest, AnAbortedCheckpointStoresNoMoreFilesOfRocksDb) {
-  state::RocksDbSettings settings;
-  settings.local_directory = host_.directory.path() + "/local";
-  settings.memory_bytes = std::size_t{1} << 20;
-  host_.environment.rocksdb = settings;
-  start();
-  send(0, rows(1, 5, 2));
-  run();
-  // The state is copied, and the one I/O thread has other things to do.
-  std::promise<void> free;
-  host_.io.run([is_free = free.get_future().share()] { is_free.wait(); });
-  inputs_->push(0, barrier(1));
-  while (task_->step() == Task::Progress::kProgress) {
-  }
-  task_->post(CheckpointAborted{1, false});
-  while (task_->step() == Task::Progress::kProgress) {
-  }
-  free.set_value();
-  run();
-  ASSERT_TRUE(host_.listener.declines.contains(1));
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(host_.directory.path())) {
-    EXPECT_EQ(entry.path().string().find("/chk-1/"), std::string::npos) << entry.path();
-  }
-  send(0, rows(6, 5, 2));
-  inputs_->push(0, barrier(2));
-  run();
-  EXPECT_TRUE(host_.listener.acks.contains(2));
 }
 
 TEST_F(TaskTest, SeveralCheckpointsAreAcknowledgedInOrder) {
