@@ -64,6 +64,7 @@ class StateHandle {
     return *static_cast<V*>(found);
   }
   void erase_stored() const { table_->erase(kNoNamespace, current_->key, current_->hash); }
+  bool does_backend_remove_expired() const { return table_->removes_expired(); }
   TtlRule* ttl() const { return ttl_.get(); }
   const CurrentKey& current() const { return *current_; }
 
@@ -204,7 +205,9 @@ class ListState : public detail::StateHandle {
     if (ttl() == nullptr) {
       find_or_create_stored<List>().push_back(std::move(element));
     } else {
-      find_or_create_stored<std::vector<Element>>().push_back({std::move(element), ttl()->now});
+      auto& list = find_or_create_stored<std::vector<Element>>();
+      trim(list);
+      list.push_back({std::move(element), ttl()->now});
     }
   }
   void add_all(const List& elements) {
@@ -223,6 +226,15 @@ class ListState : public detail::StateHandle {
   }
 
  private:
+  /// A backend's own clean-up never comes by a list that is added to all the time. Elements lie
+  /// nearly in the order of their times: once half of them have expired they are worth the work.
+  void trim(std::vector<Element>& list) const {
+    if (!list.empty() && ttl()->is_expired(list[list.size() / 2]) &&
+        does_backend_remove_expired()) {
+      remove_expired(list, *ttl());
+    }
+  }
+
   mutable List unexpired_;
 };
 

@@ -40,13 +40,13 @@ class KeyedOpenContext {
     static_assert(Key<UK>, "weir: the keys of map_state() must be what key_by() takes as a key");
     using State = MapState<UK, UV>;
     if (!has_ttl(name, ttl)) {
-      MapTable* const table = open_map<UK, UV, typename State::Map>(name, nullptr);
+      MapTable* const table = open_map<UK, UV, typename State::Map>(name, {});
       return table != nullptr ? State(table, &current_)
                               : State(open_table<typename State::Map>(name), &current_);
     }
     using Entry = detail::Expiring<UV>;
-    MapTable* const table =
-        open_map<UK, Entry, typename State::ExpiringMap>(name, expiry_in_backend<Entry>(ttl));
+    MapTable* const table = open_map<UK, Entry, typename State::ExpiringMap>(
+        name, detail::expiry_in_backend<Entry>(ttl));
     if (table == nullptr) {
       return open_handle<State, typename State::Map, typename State::ExpiringMap>(name, ttl);
     }
@@ -99,16 +99,12 @@ class KeyedOpenContext {
   }
 
   bool has_ttl(const std::string& name, const StateTtlConfig& ttl) {
-    if (ttl.ttl.count() < 0 || ttl.cleanup_incrementally < 0) {
+    if (ttl.ttl.count() < 0 || ttl.cleanup_incrementally < 0 ||
+        ttl.rocksdb_periodic_compaction.count() < 0) {
       fail({ErrorCode::kInvalidArgument,
             "state '" + name + "': StateTtlConfig takes no negative numbers"});
     }
     return ttl.ttl.count() > 0;
-  }
-  using IsExpired = std::function<bool(std::string_view, TimestampMs)>;
-  template <class Expiring>
-  static IsExpired expiry_in_backend(const StateTtlConfig& ttl) {
-    return ttl.cleanup_in_rocksdb_compact_filter ? detail::encoded_expiry<Expiring>(ttl) : nullptr;
   }
 
   /// Plain: what is stored without a time to live; Expiring: with one.
@@ -117,7 +113,7 @@ class KeyedOpenContext {
     if (!has_ttl(name, ttl)) {
       return Handle(open_table<Plain>(name), &current_);
     }
-    StateTable* const table = open_table<Expiring>(name, expiry_in_backend<Expiring>(ttl));
+    StateTable* const table = open_table<Expiring>(name, detail::expiry_in_backend<Expiring>(ttl));
     auto rule = std::make_shared<detail::TtlRule>(ttl);
     if (table != nullptr) {
       cleaners_.push_back(std::make_unique<detail::TableTtlCleaner<K, Expiring>>(*table, rule));
@@ -128,9 +124,9 @@ class KeyedOpenContext {
   void fail(Error error) { status_ = status_.ok() ? Status(std::move(error)) : status_; }
 
   template <class V>
-  StateTable* open_table(const std::string& name, IsExpired is_expired = nullptr) {
+  StateTable* open_table(const std::string& name, ValueExpiry expiry = {}) {
     Result<StateTable*> table = context_.keyed_state().open_table(
-        {name, &type_ops<K>(), &type_ops<V>(), nullptr, std::move(is_expired)});
+        {name, &type_ops<K>(), &type_ops<V>(), nullptr, std::move(expiry)});
     if (!table.ok()) {
       fail(table.error());
       return nullptr;
@@ -141,10 +137,10 @@ class KeyedOpenContext {
 
   /// Null: the backend keeps each key's map as one value.
   template <class UK, class Stored, class Map>
-  MapTable* open_map(const std::string& name, IsExpired is_expired) {
-    Result<MapTable*> table = context_.keyed_state().open_map(
-        {name, &type_ops<K>(), &type_ops<Map>(), nullptr, nullptr},
-        {&type_ops<UK>(), &type_ops<Stored>(), std::move(is_expired)});
+  MapTable* open_map(const std::string& name, ValueExpiry expiry) {
+    Result<MapTable*> table =
+        context_.keyed_state().open_map({name, &type_ops<K>(), &type_ops<Map>(), nullptr, {}},
+                                        {&type_ops<UK>(), &type_ops<Stored>(), std::move(expiry)});
     if (!table.ok()) {
       fail(table.error());
       return nullptr;

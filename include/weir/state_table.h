@@ -19,6 +19,20 @@ namespace weir {
 using StateNamespace = std::int64_t;
 inline constexpr StateNamespace kNoNamespace = 0;
 
+/// What a clean-up finds in one stored value: of a list or a map, some or all of its parts may have
+/// expired.
+enum class Expiry { kNothing, kSome, kAll };
+
+/// How values expire, for backends that remove them by themselves.
+struct ValueExpiry {
+  /// Looks at an encoded value at `now`; of kSome, `rest` becomes what is left, encoded. Called on
+  /// any thread; empty: values live for ever.
+  std::function<Expiry(std::string_view encoded, TimestampMs now, std::string& rest)> of;
+  bool in_compactions = false;      ///< they leave out what has expired
+  DurationMs compaction_period{0};  ///< and look at everything so often; 0: at what changes
+  bool in_full_snapshots = false;   ///< savepoints, and checkpoints that none builds upon, do
+};
+
 /// What a keyed state holds.
 struct StateTableDescriptor {
   std::string name;  ///< unique within its operator
@@ -26,9 +40,7 @@ struct StateTableDescriptor {
   const TypeOps* value = nullptr;
   /// Copied into a value when its entry is created; null = default-constructed.
   std::shared_ptr<const void> initial_value;
-  /// Whether all of an encoded value's time to live was over at `now`: then a backend may remove it
-  /// by itself. Called on any thread; empty: values live for ever, or nobody else may remove them.
-  std::function<bool(std::string_view encoded, TimestampMs now)> is_expired;
+  ValueExpiry expiry;
 };
 
 /// A run of keys of one type: key i starts at `data + i * stride` and hashes to `hashes[i]`
@@ -117,13 +129,13 @@ class StateTable {
                     const RunVisitor& visit) = 0;
   /// Forgets all entries of a namespace, in a time that does not depend on their number.
   virtual void drop_namespace(StateNamespace ns) = 0;
-  /// The backend removes what StateTableDescriptor::is_expired says. Until it did, expired values
-  /// are found, and size() may count them even longer.
+  /// The backend removes what StateTableDescriptor::expiry says. Until it did, expired values are
+  /// found, and size() may count them even longer.
   virtual bool removes_expired() const { return false; }
 
  protected:
-  /// The entries that prefetch() found. None are valid any more, and `count` is 0, once an entry was
-  /// erased or moved or a barrier came.
+  /// The entries that prefetch() found. None are valid any more, and `count` is 0, once an entry
+  /// was erased or moved or a barrier came.
   struct FoundEntries {
     void* const* values = nullptr;  ///< of key i at i; null where the key was not found
     std::size_t count = 0;
@@ -143,8 +155,7 @@ class StateTable {
 struct MapParts {
   const TypeOps* key = nullptr;
   const TypeOps* value = nullptr;
-  /// As StateTableDescriptor::is_expired, of one entry's encoded value.
-  std::function<bool(std::string_view encoded, TimestampMs now)> is_expired;
+  ValueExpiry expiry;  ///< of one entry's value
 };
 
 /// A state of maps whose entries a backend keeps one by one: (key, map key) -> value. Pointers to

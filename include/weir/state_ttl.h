@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -40,6 +41,11 @@ struct StateTtlConfig {
   /// With state.backend.type rocksdb: compactions remove what has expired, and values are not
   /// looked at one by one.
   bool cleanup_in_rocksdb_compact_filter = true;
+  /// Compactions come by what nobody changes so often. 0: never.
+  DurationMs rocksdb_periodic_compaction = std::chrono::hours(30 * 24);
+  /// Savepoints, and checkpoints that none builds upon, leave out what has expired. What is in use
+  /// stays as it is.
+  bool cleanup_full_snapshot = false;
 };
 
 namespace detail {
@@ -101,9 +107,6 @@ class TtlRule {
   const StateTtlConfig config_;
 };
 
-/// What a clean-up finds in one stored value.
-enum class Expiry { kNothing, kSome, kAll };
-
 template <class T>
 Expiry expiry_of(const Expiring<T>& value, const TtlRule& rule) {
   return rule.is_expired(value) ? Expiry::kAll : Expiry::kNothing;
@@ -139,32 +142,43 @@ void remove_expired(std::unordered_map<K, Expiring<V>, Hash>& map, const TtlRule
   std::erase_if(map, [&](const auto& entry) { return rule.is_expired(entry.second); });
 }
 
-/// expiry_of() == kAll for stored bytes; what does not decode has not expired.
+/// ValueExpiry::of; what does not decode has not expired.
 template <class Stored>
-bool has_expired(std::string_view encoded, const TtlRule& rule, const Stored* /*type*/) {
+Expiry encoded_expiry(std::string_view encoded, const TtlRule& rule, std::string& rest,
+                      const Stored* /*type*/) {
   Stored stored{};
   Decoder in(encoded);
   Codec<Stored>::decode(in, stored);
-  return in.exhausted() && expiry_of(stored, rule) == Expiry::kAll;
+  const Expiry expiry = in.exhausted() ? expiry_of(stored, rule) : Expiry::kNothing;
+  if (expiry == Expiry::kSome) {
+    remove_expired(stored, rule);
+    rest.clear();
+    Encoder out(rest);
+    Codec<Stored>::encode(stored, out);
+  }
+  return expiry;
 }
 /// The time comes last: the value need not be decoded.
 template <class T>
-bool has_expired(std::string_view encoded, const TtlRule& rule, const Expiring<T>* /*type*/) {
+Expiry encoded_expiry(std::string_view encoded, const TtlRule& rule, std::string& /*rest*/,
+                      const Expiring<T>* /*type*/) {
   if (encoded.size() < sizeof(TimestampMs)) {
-    return false;
+    return Expiry::kNothing;
   }
   Decoder in(encoded.substr(encoded.size() - sizeof(TimestampMs)));
-  return rule.is_expired(in.raw<TimestampMs>());
+  return rule.is_expired(in.raw<TimestampMs>()) ? Expiry::kAll : Expiry::kNothing;
 }
 
-/// For StateTableDescriptor::is_expired.
+/// What a backend may do by itself for values that are stored as `Stored`.
 template <class Stored>
-std::function<bool(std::string_view, TimestampMs)> encoded_expiry(const StateTtlConfig& config) {
-  return [config](std::string_view encoded, TimestampMs now) {
+ValueExpiry expiry_in_backend(const StateTtlConfig& config) {
+  const auto of = [config](std::string_view encoded, TimestampMs now, std::string& rest) {
     TtlRule rule(config);
     rule.now = now;
-    return has_expired(encoded, rule, static_cast<const Stored*>(nullptr));
+    return encoded_expiry(encoded, rule, rest, static_cast<const Stored*>(nullptr));
   };
+  return {of, config.cleanup_in_rocksdb_compact_filter, config.rocksdb_periodic_compaction,
+          config.cleanup_full_snapshot};
 }
 
 /// Removes what has expired from one table, a few entries at a time.

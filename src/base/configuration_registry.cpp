@@ -71,29 +71,30 @@ std::vector<OptionInfo> infos() {
 
 const std::vector<OptionInfo>& all_options() {
   using namespace options;
-  static const std::vector<OptionInfo> list =
-      infos<kCheckpointInterval, kCheckpointMode, kCheckpointTimeout, kCheckpointMinPause,
-            kMaxConcurrentCheckpoints, kTolerableFailedCheckpoints,
-            kCheckpointIntervalDuringBacklog, kCheckpointRetention, kRetainedCheckpoints,
-            kCheckpointDir, kSavepointDir, kCheckpointStorage, kCheckpointCreateSubdir,
-            kIncrementalCheckpoints, kCheckpointInlineThreshold, kCheckpointWriteBuffer,
-            kSnapshotCompression, kCheckpointCleanerParallel, kCheckpointsAfterTasksFinish,
-            kLocalBackup, kLocalBackupDirs, kUnalignedCheckpoints, kAlignedCheckpointTimeout,
-            kUnalignedForced, kRecoveryPath, kRecoveryClaimMode, kIgnoreUnclaimedState, kUidMapping,
-            kRecoveryFromLocal, kRecoveryWithoutChannelState, kRestartStrategy,
-            kExponentialInitialBackoff, kExponentialMaxBackoff, kExponentialMultiplier,
-            kExponentialJitter, kExponentialResetThreshold, kExponentialAttempts,
-            kFixedDelayAttempts, kFixedDelay, kFailureRateMax, kFailureRateInterval,
-            kFailureRateDelay, kFailoverStrategy, kHeartbeatInterval, kHeartbeatTimeout,
-            kHeartbeatRpcFailures, kCommitterRetries, kParallelism, kMaxParallelism, kPipelineName,
-            kAutoGenerateUids, kAutoWatermarkInterval, kSourcesPauseUntilFirstCheckpoint,
-            kBufferTimeout, kStateBackend, kRocksDbLocalDir, kRocksDbMemory,
-            kRocksDbWriteBufferRatio, kRocksDbHighPriorityRatio, kRocksDbPartitionedMetadata,
-            kRocksDbBlockSize, kRocksDbWriteBufferSize, kRocksDbWriteBufferCount, kRocksDbThreads,
-            kRocksDbCompactionStyle, kRocksDbBloomFilter, kRocksDbBloomBits, kRocksDbOpenFiles,
-            kRocksDbLogLevel, kRocksDbCompression, kRocksDbTimers, kProcessMemory,
-            kNetworkMemoryFraction, kNetworkMemoryMin, kNetworkMemoryMax, kConnectorMemoryFraction,
-            kRestAsyncStoreDuration, kWorkers, kIoThreads, kJobId, kControlSocket, kLaterResults>();
+  static const std::vector<OptionInfo> list = infos<
+      kCheckpointInterval, kCheckpointMode, kCheckpointTimeout, kCheckpointMinPause,
+      kMaxConcurrentCheckpoints, kTolerableFailedCheckpoints, kCheckpointIntervalDuringBacklog,
+      kCheckpointRetention, kRetainedCheckpoints, kCheckpointDir, kSavepointDir, kCheckpointStorage,
+      kCheckpointCreateSubdir, kIncrementalCheckpoints, kCheckpointInlineThreshold,
+      kCheckpointWriteBuffer, kSnapshotCompression, kCheckpointCleanerParallel,
+      kCheckpointsAfterTasksFinish, kLocalBackup, kLocalBackupDirs, kUnalignedCheckpoints,
+      kAlignedCheckpointTimeout, kUnalignedForced, kRecoveryPath, kRecoveryClaimMode,
+      kIgnoreUnclaimedState, kUidMapping, kRecoveryFromLocal, kRecoveryWithoutChannelState,
+      kRestartStrategy, kExponentialInitialBackoff, kExponentialMaxBackoff, kExponentialMultiplier,
+      kExponentialJitter, kExponentialResetThreshold, kExponentialAttempts, kFixedDelayAttempts,
+      kFixedDelay, kFailureRateMax, kFailureRateInterval, kFailureRateDelay, kFailoverStrategy,
+      kHeartbeatInterval, kHeartbeatTimeout, kHeartbeatRpcFailures, kCommitterRetries, kParallelism,
+      kMaxParallelism, kPipelineName, kAutoGenerateUids, kAutoWatermarkInterval,
+      kSourcesPauseUntilFirstCheckpoint, kBufferTimeout, kStateBackend, kRocksDbLocalDir,
+      kRocksDbMemory, kRocksDbMemoryManaged, kRocksDbMemoryPerSlot, kRocksDbWriteBufferRatio,
+      kRocksDbHighPriorityRatio, kRocksDbPartitionedMetadata, kRocksDbBlockSize,
+      kRocksDbMetadataBlockSize, kRocksDbWriteBufferSize, kRocksDbWriteBufferCount, kRocksDbThreads,
+      kRocksDbTransferThreads, kRocksDbCompactionStyle, kRocksDbDynamicLevels,
+      kRocksDbTargetFileSize, kRocksDbLevelBaseSize, kRocksDbBloomFilter, kRocksDbBloomBits,
+      kRocksDbOpenFiles, kRocksDbLogLevel, kRocksDbLogDir, kRocksDbLogFileSize, kRocksDbLogFiles,
+      kRocksDbCompression, kRocksDbTimers, kProcessMemory, kNetworkMemoryFraction,
+      kNetworkMemoryMin, kNetworkMemoryMax, kConnectorMemoryFraction, kRestAsyncStoreDuration,
+      kWorkers, kIoThreads, kJobId, kControlSocket, kLaterResults>();
   return list;
 }
 

@@ -363,6 +363,45 @@ TEST(ConfigurationValidate, SettingsOfRocksDbNeedRocksDb) {
   EXPECT_THAT(message_of(validate(configuration)), HasSubstr("not available"));
 }
 
+TEST(ConfigurationValidate, SettingsOfRocksDbThatDependOnOthersNameThem) {
+  Configuration configuration;
+  configuration.set(options::kStateBackend, StateBackendType::kRocksDb)
+      .set(options::kRocksDbTargetFileSize, SizeBytes{1 << 20});
+  EXPECT_THAT(message_of(validate(configuration)),
+              AllOf(HasSubstr("target-file-size-base"), HasSubstr("compaction.style")));
+  configuration.set(options::kRocksDbCompactionStyle, RocksDbCompactionStyle::kLevel);
+  EXPECT_EQ(message_of(validate(configuration)), "");
+  configuration.set(options::kRocksDbMetadataBlockSize, SizeBytes{8192});
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("partitioned-index-filters"));
+  configuration.set(options::kRocksDbPartitionedMetadata, true);
+  EXPECT_EQ(message_of(validate(configuration)), "");
+}
+
+TEST(ConfigurationValidate, MemoryOfRocksDbThatFlinkGivesOtherwiseNamesTheSettingThatDoes) {
+  Configuration configuration;
+  configuration.set(options::kStateBackend, StateBackendType::kRocksDb)
+      .set(options::kRocksDbMemoryManaged, false);
+  EXPECT_EQ(message_of(validate(configuration)), "");
+  configuration.set(options::kRocksDbMemoryManaged, true);
+  EXPECT_THAT(message_of(validate(configuration)),
+              AllOf(HasSubstr("memory.managed"), HasSubstr("memory.fixed-per-tm")));
+  configuration.set(options::kRocksDbMemoryManaged, false)
+      .set(options::kRocksDbMemoryPerSlot, SizeBytes{1 << 20});
+  EXPECT_THAT(message_of(validate(configuration)),
+              AllOf(HasSubstr("memory.fixed-per-slot"), HasSubstr("memory.fixed-per-tm")));
+}
+
+TEST(ConfigurationValidate, LocalDirectoriesOfRocksDbMayBeSeveral) {
+  EXPECT_EQ(detail::split_locations(" /a, file:///b ,/c"),
+            (std::vector<std::string>{"/a", "file:///b", "/c"}));
+  Configuration configuration;
+  configuration.set(options::kStateBackend, StateBackendType::kRocksDb)
+      .set(options::kRocksDbLocalDir, "/a, file:///b");
+  EXPECT_EQ(message_of(validate(configuration)), "");
+  configuration.set(options::kRocksDbLocalDir, "/a,s3://b");
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("s3://b"));
+}
+
 TEST(ConfigurationValidate, AllProblemsAreListedAtOnce) {
   Configuration configuration;
   configuration.set(options::kWorkers, -1).set(options::kIoThreads, 0);

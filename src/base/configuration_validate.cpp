@@ -248,6 +248,20 @@ class Validator {
         no_effect(options::kRocksDbBloomBits.key,
                   std::string(options::kRocksDbBloomFilter.key) + " is not true");
       }
+      if (configuration_.is_set(options::kRocksDbMetadataBlockSize) &&
+          !configuration_.get(options::kRocksDbPartitionedMetadata)) {
+        no_effect(options::kRocksDbMetadataBlockSize.key,
+                  std::string(options::kRocksDbPartitionedMetadata.key) + " is not true");
+      }
+      if (configuration_.get(options::kRocksDbCompactionStyle) != RocksDbCompactionStyle::kLevel) {
+        for (const std::string_view key :
+             {options::kRocksDbDynamicLevels.key, options::kRocksDbTargetFileSize.key,
+              options::kRocksDbLevelBaseSize.key}) {
+          if (configuration_.values().contains(key)) {
+            no_effect(key, std::string(options::kRocksDbCompactionStyle.key) + " is not LEVEL");
+          }
+        }
+      }
       return;
     }
     for (const auto& [key, value] : configuration_.values()) {

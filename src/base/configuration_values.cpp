@@ -262,6 +262,37 @@ Status location(const std::string& value) {
   return local_path(value).status();
 }
 
+std::vector<std::string> split_locations(const std::string& value) {
+  std::vector<std::string> all;
+  std::string_view rest = value;
+  while (!trim(rest).empty()) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    all.emplace_back(trim(rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return all;
+}
+
+Status locations(const std::string& value) {
+  WEIR_TRY(not_empty(value));
+  for (const std::string& one : split_locations(value)) {
+    WEIR_TRY(location(one));
+  }
+  return {};
+}
+
+Status no_managed_memory(const bool& value) {
+  return value ? Status(wrong("must be false: there is no managed memory; set "
+                              "state.backend.rocksdb.memory.fixed-per-tm"))
+               : Status();
+}
+
+Status no_memory_per_slot(const SizeBytes& /*value*/) {
+  return wrong(
+      "cannot be set: there are no slots, all RocksDB state of the process shares its memory; set "
+      "state.backend.rocksdb.memory.fixed-per-tm");
+}
+
 Status job_id(const std::string& value) {
   constexpr std::size_t kJobIdBytesMax = 64;
   const auto is_allowed = [](char c) {

@@ -130,7 +130,7 @@ TEST(KeyedProcess, MapStateForgetsAKeyWithItsLastEntry) {
   }));
   harness->open();
   feed(*harness, {{{"a", 1}, 1}});
-  EXPECT_EQ(harness->backend().entry_count(), 0U);
+  EXPECT_EQ(harness->entry_count(), 0U);
 }
 
 TEST(KeyedProcess, EveryStateComesBackAtAnyParallelism) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -8,18 +7,15 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "io/local_file_system.h"
+#include "operators/keyed_state_host.h"
 #include "runtime/metric_registry.h"
-#include "state/heap_backend.h"
 #include "state/operator_state.h"
-#include "state/snapshot_file.h"
+#include "state/test_clock.h"
 #include "weir/key_selector.h"
 #include "weir/operator.h"
 
-/// A host of one operator for tests: heap state, outputs that collect, a clock that stands still.
+/// A host of one operator for tests: outputs that collect, a clock that stands still.
 namespace weir::operators::test {
 
 template <class T>
@@ -63,7 +59,7 @@ class CollectingOutput final : public Output {
 /// The state of one operator subtask at a barrier.
 struct Snapshot {
   KeyGroupRange key_groups;
-  state::RestoreFile file;
+  StoredFiles files;
   TimestampMs watermark = kMinTimestamp;
   std::vector<TimestampMs> watermarks;  ///< per key group
 };
@@ -71,15 +67,10 @@ struct Snapshot {
 /// Keeps the state files of one test.
 class SnapshotDirectory {
  public:
-  SnapshotDirectory() {
-    std::string name = std::filesystem::temp_directory_path() / "weir-operators-XXXXXX";
-    path_ = ::mkdtemp(name.data());
-  }
-  ~SnapshotDirectory() { std::filesystem::remove_all(path_); }
-  std::string next_file() { return path_ + "/" + std::to_string(count_++); }
+  std::string next_file() { return directory_.file(std::to_string(count_++)); }
 
  private:
-  std::string path_;
+  state::test::TemporaryDirectory directory_;
   int count_ = 0;
 };
 
@@ -90,6 +81,7 @@ class OperatorHarness final : public OperatorContext {
     int parallelism = 1;
     int max_parallelism = 128;
     int side_outputs = 1;
+    BackendKind backend = default_backend();
   };
 
   explicit OperatorHarness(std::unique_ptr<Operator> op)
@@ -104,8 +96,7 @@ class OperatorHarness final : public OperatorContext {
     info_.max_parallelism = options.max_parallelism;
     info_.key_groups =
         key_groups_of_subtask(options.subtask, options.max_parallelism, options.parallelism);
-    backend_ = std::make_unique<state::HeapBackend>(
-        state::HeapBackend::Options{"operator", options.max_parallelism, info_.key_groups});
+    keyed_state_ = make_keyed_state_host(options.backend, info_, clock_);
   }
 
   /// Opens on a first start.
@@ -119,7 +110,7 @@ class OperatorHarness final : public OperatorContext {
   /// Opens from the snapshots of all subtasks of some earlier parallelism, as the runtime does.
   OperatorHarness& open_from(const std::vector<Snapshot>& snapshots) {
     is_restored_ = true;
-    std::vector<state::RestoreFile> state_files;
+    std::vector<StoredFiles> stored;
     std::vector<TimestampMs> watermarks(static_cast<std::size_t>(info_.key_groups.size()),
                                         kMinTimestamp);
     for (const Snapshot& snapshot : snapshots) {
@@ -132,13 +123,12 @@ class OperatorHarness final : public OperatorContext {
         }
       }
       if (is_needed) {
-        state_files.push_back(snapshot.file);
+        stored.push_back(snapshot.files);
       }
     }
-    expect_ok(backend_->restore(files_, state_files));
+    expect_ok(keyed_state_->restore(stored));
     open();
-    const auto unclaimed = backend_->finish_restore();
-    expect_ok(unclaimed.status());
+    expect_ok(keyed_state_->finish_restore());
     restored_watermarks_ = watermarks;
     operator_->restore_watermarks(watermarks);
     return *this;
@@ -160,6 +150,7 @@ class OperatorHarness final : public OperatorContext {
       keys->hash(*batch);
     }
     expect_ok(operator_->process_batch(std::move(batch), 0));
+    keyed_state_->after_batch();
   }
   void watermark(TimestampMs watermark) {
     watermark_ = std::max(watermark_, watermark);
@@ -190,27 +181,9 @@ class OperatorHarness final : public OperatorContext {
                                       ? std::max(watermark_, restored_watermarks_[index])
                                       : watermark_);
     }
-    const std::string path = directory.next_file();
-    std::vector<std::function<void()>> jobs;
-    const auto run_jobs = [&] {
-      for (std::size_t i = 0; i < jobs.size(); ++i) {
-        std::exchange(jobs[i], nullptr)();
-      }
-      jobs.clear();
-    };
-    bool is_done = false;
-    state::SnapshotFile::Options options;
-    options.run = [&](std::function<void()> job) { jobs.push_back(std::move(job)); };
-    options.on_done = [&](Result<state::SnapshotFileInfo> info) {
-      expect_ok(info.status());
-      result.file = {path, info.value().file};
-      is_done = true;
-    };
-    backend_->start_snapshot(state::SnapshotFile::create(files_, path, options));
-    while (!is_done) {
-      (void)backend_->copy_slice();
-      run_jobs();
-    }
+    auto stored = keyed_state_->snapshot([&] { return directory.next_file(); });
+    expect_ok(stored.status());
+    result.files = std::move(stored).value();
     return result;
   }
 
@@ -218,14 +191,14 @@ class OperatorHarness final : public OperatorContext {
   CollectingOutput& side(int index) { return side_outputs_.at(static_cast<std::size_t>(index)); }
   Operator& op() { return *operator_; }
   std::int64_t counter(const std::string& name) { return metrics().counter(name).value(); }
-  state::HeapBackend& backend() { return *backend_; }
+  std::uint64_t entry_count() const { return keyed_state_->entry_count(); }
 
   // OperatorContext
   const SubtaskInfo& info() const override { return info_; }
   MetricGroup& metrics() override { return metrics_.group("uid.0"); }
   Output& output() override { return output_; }
   Output& side_output(int index) override { return side(index); }
-  KeyedStateBackend& keyed_state() override { return *backend_; }
+  KeyedStateBackend& keyed_state() override { return keyed_state_->backend(); }
   OperatorStateBackend& operator_state() override { return operator_state_; }
   bool is_restored() const override { return is_restored_; }
   TimestampMs processing_time() const override { return clock_.wall_ms(); }
@@ -242,13 +215,12 @@ class OperatorHarness final : public OperatorContext {
   }
 
   SubtaskInfo info_;
-  LocalFileSystem files_;
-  mutable ManualClock clock_;
+  mutable state::test::TestClock clock_;
   runtime::MetricRegistry metrics_;
   CollectingOutput output_;
   std::vector<CollectingOutput> side_outputs_;
   state::MemoryOperatorState operator_state_;
-  std::unique_ptr<state::HeapBackend> backend_;
+  std::unique_ptr<KeyedStateHost> keyed_state_;
   std::unique_ptr<Operator> operator_;
   std::vector<TimestampMs> restored_watermarks_;
   TimestampMs watermark_ = kMinTimestamp;

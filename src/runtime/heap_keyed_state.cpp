@@ -41,6 +41,12 @@ class HeapKeyedState::StateFile final : public Snapshot {
     return files;
   }
 
+  void abandon(const Error& reason, bool is_copied) override {
+    if (!is_copied) {
+      owner_.backend_.abandon_snapshot(reason);
+    }
+  }
+
   std::string name;
   checkpoint::StateChain::Base base;  ///< what the file builds upon
   /// Shared with the I/O thread that finishes the file.
@@ -58,6 +64,7 @@ state::HeapBackend::Options options_of(const SubtaskInfo& info,
                                        const TaskEnvironment& environment) {
   state::HeapBackend::Options options{subtask_label(info), info.max_parallelism, info.key_groups};
   options.is_incremental = environment.is_incremental;
+  options.clock = environment.clock;
   return options;
 }
 

@@ -23,7 +23,6 @@ class HeapKeyedState final : public KeyedState {
                                            std::function<void()> wake) override;
   Progress copy_slice() override;
   bool must_wait() override { return backend_.must_wait(); }
-  void abandon_snapshot(Error reason) override { backend_.abandon_snapshot(std::move(reason)); }
 
  private:
   class StateFile;

@@ -63,22 +63,41 @@ state::RocksDbSettings rocksdb_settings_of(const Configuration& configuration) {
   using namespace options;
   using Settings = state::RocksDbSettings;
   Settings settings;
-  settings.local_directory = path_of(configuration, kRocksDbLocalDir);
+  for (const std::string& location :
+       detail::split_locations(configuration.find(kRocksDbLocalDir).value_or(""))) {
+    settings.more_local_directories.push_back(local_path(location).value());
+  }
+  if (!settings.more_local_directories.empty()) {
+    settings.local_directory = settings.more_local_directories.front();
+    settings.more_local_directories.erase(settings.more_local_directories.begin());
+  }
   settings.memory_bytes = static_cast<std::uint64_t>(configuration.get(kRocksDbMemory).value);
   settings.write_buffer_ratio = configuration.get(kRocksDbWriteBufferRatio);
   settings.high_priority_ratio = configuration.get(kRocksDbHighPriorityRatio);
   settings.has_partitioned_metadata = configuration.get(kRocksDbPartitionedMetadata);
   settings.block_bytes = static_cast<std::uint64_t>(configuration.get(kRocksDbBlockSize).value);
+  settings.metadata_block_bytes =
+      static_cast<std::uint64_t>(configuration.get(kRocksDbMetadataBlockSize).value);
   settings.write_buffer_bytes =
       static_cast<std::uint64_t>(configuration.get(kRocksDbWriteBufferSize).value);
   settings.background_threads = configuration.get(kRocksDbThreads);
+  settings.transfer_threads = configuration.get(kRocksDbTransferThreads);
   // The enumerators are the same, in the same order.
   settings.compaction_style =
       static_cast<Settings::CompactionStyle>(configuration.get(kRocksDbCompactionStyle));
+  settings.has_dynamic_levels = configuration.get(kRocksDbDynamicLevels);
+  settings.target_file_bytes =
+      static_cast<std::uint64_t>(configuration.get(kRocksDbTargetFileSize).value);
+  settings.level_base_bytes =
+      static_cast<std::uint64_t>(configuration.get(kRocksDbLevelBaseSize).value);
   settings.has_bloom_filter = configuration.get(kRocksDbBloomFilter);
   settings.bloom_bits_per_key = configuration.get(kRocksDbBloomBits);
   settings.files_open = configuration.get(kRocksDbOpenFiles);
   settings.log_level = static_cast<Settings::LogLevel>(configuration.get(kRocksDbLogLevel));
+  settings.log_directory = path_of(configuration, kRocksDbLogDir);
+  settings.log_file_bytes =
+      static_cast<std::uint64_t>(configuration.get(kRocksDbLogFileSize).value);
+  settings.log_files = configuration.get(kRocksDbLogFiles);
   settings.compression_per_level.clear();
   const std::string compressions = configuration.get(kRocksDbCompression);
   for (std::size_t begin = 0; begin < compressions.size();) {

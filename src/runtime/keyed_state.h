@@ -35,6 +35,9 @@ class KeyedState {
     virtual ~Snapshot() = default;
     /// The files, or why there are none; nothing while they are being written. Once.
     virtual std::optional<Result<std::vector<checkpoint::StateHandle>>> poll() = 0;
+    /// Not wanted any more: what of it is under way ends soon. `is_copied`: copy_slice() has said
+    /// kDone.
+    virtual void abandon(const Error& reason, bool is_copied) = 0;
   };
   /// Starts a snapshot of the state as it is now, at `barrier`. `wake` is called, on any thread,
   /// when poll() has something to say.
@@ -49,8 +52,6 @@ class KeyedState {
   /// While a snapshot is copied: records have to wait, because what they overwrite is kept in
   /// memory until it is written.
   virtual bool must_wait() { return false; }
-  /// The running snapshot is not wanted any more.
-  virtual void abandon_snapshot(Error reason) = 0;
 };
 
 /// With the backend that the settings name.

@@ -110,7 +110,7 @@ Error MemoryBudget::error() const {
   const std::int64_t known = network_.used() + settings_.connectors + settings_.rocksdb;
   const std::string mend =
       settings_.rocksdb == 0
-          ? "state.backend.type rocksdb keeps state on disk (a savepoint carries it over)"
+          ? "state.backend.type rocksdb keeps state on disk (it reads checkpoints of the heap)"
           : "look at what the job's functions keep";
   return Error{
       ErrorCode::kOutOfMemory,

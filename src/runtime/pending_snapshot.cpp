@@ -182,10 +182,10 @@ bool PendingSnapshot::is_complete() const {
 void PendingSnapshot::abort() {
   const Error reason{ErrorCode::kCancelled, "the checkpoint was aborted"};
   for (KeyedPart& part : keyed_) {
-    if (!part.is_copied) {
-      part.node->keyed_state->abandon_snapshot(reason);
-      part.is_copied = true;
+    if (!part.is_stored) {
+      part.snapshot->abandon(reason, part.is_copied);
     }
+    part.is_copied = true;
     // A file that is written already is garbage for the store to collect.
     part.is_stored = true;
   }

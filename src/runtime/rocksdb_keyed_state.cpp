@@ -38,6 +38,10 @@ class RocksDbKeyedState::Files final : public Snapshot {
     return handles;
   }
 
+  void abandon(const Error& reason, bool /*is_copied*/) override {
+    owner_.backend_.abandon_snapshot(barrier_.checkpoint, reason);
+  }
+
   /// Shared with the I/O thread that stores them.
   const std::shared_ptr<Outcome<std::vector<state::RocksDbFile>>> outcome =
       std::make_shared<Outcome<std::vector<state::RocksDbFile>>>();
@@ -51,7 +55,8 @@ RocksDbKeyedState::RocksDbKeyedState(const SubtaskInfo& info, const TaskEnvironm
     : info_(info),
       environment_(environment),
       backend_({subtask_label(info), info.max_parallelism, info.key_groups, *environment.rocksdb,
-                [io = environment.io](std::function<void()> job) { io->run(std::move(job)); }}) {}
+                [io = environment.io](std::function<void()> job) { io->run(std::move(job)); },
+                environment.clock}) {}
 
 Status RocksDbKeyedState::restore(CheckpointId checkpoint,
                                   const std::vector<checkpoint::StateHandle>& handles) {
@@ -92,8 +97,23 @@ void RocksDbKeyedState::forget_before(CheckpointId checkpoint) {
   stored_.erase(stored_.begin(), stored_.lower_bound(checkpoint));
 }
 
+/// At every barrier: often enough for somebody who looks, too seldom to be felt.
+void RocksDbKeyedState::report() const {
+  const state::RocksDbBackend::Figures figures = backend_.figures();
+  MetricGroup& metrics = environment_.metrics->group(metric_scope(info_));
+  const auto set = [&metrics](const char* name, std::uint64_t value) {
+    metrics.gauge(name).set(static_cast<std::int64_t>(value));
+  };
+  set("rocksdb.total-sst-files-size", figures.table_bytes);
+  set("rocksdb.estimate-pending-compaction-bytes", figures.pending_compaction_bytes);
+  set("rocksdb.memory-waits", figures.memory_waits);
+  set("rocksdb.compaction-waits", figures.compaction_waits);
+  set("rocksdb.cached-bytes", backend_.memory_bytes());
+}
+
 std::unique_ptr<KeyedState::Snapshot> RocksDbKeyedState::start_snapshot(
     const Barrier& barrier, std::function<void()> wake) {
+  report();
   auto snapshot = std::make_unique<Files>(*this, barrier);
   state::RocksDbBackend::SnapshotOptions options;
   options.checkpoint = barrier.checkpoint;

@@ -24,10 +24,10 @@ class RocksDbKeyedState final : public KeyedState {
   std::unique_ptr<Snapshot> start_snapshot(const Barrier& barrier,
                                            std::function<void()> wake) override;
   Progress copy_slice() override;
-  void abandon_snapshot(Error reason) override { backend_.abandon_snapshot(std::move(reason)); }
 
  private:
   class Files;
+  void report() const;
 
   const SubtaskInfo& info_;
   const TaskEnvironment& environment_;

@@ -202,6 +202,10 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointI
   WEIR_CHECK_MESSAGE(epoch_ < kErasedBit, "2^31 snapshots in one run");
   for (const auto& [id, state] : states_) {
     state.table->start_snapshot(copy_->writer, epoch_, copy_->walk, since_epoch, whole);
+    if (since == 0 && (checkpoint == 0 || !options_.is_incremental)) {
+      Clock& clock = options_.clock == nullptr ? system_clock() : *options_.clock;
+      state.table->leave_out_expired(clock.wall_ms());
+    }
   }
   if (restore_ != nullptr && whole.size() != 0) {
     for (const auto& [id, carried] : restore_->carried()) {

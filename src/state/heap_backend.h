@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "io/file_system.h"
 #include "state/snapshot.h"
 #include "weir/key_group.h"
@@ -37,6 +38,7 @@ class HeapBackend final : public KeyedStateBackend {
     /// For tests: 0 = HeapTable::kSplitEntries.
     std::uint32_t split_entries = 0;
     bool is_incremental = false;  ///< snapshots may be deltas; erased keys are remembered for them
+    Clock* clock = nullptr;       ///< by which values expire; null: the machine's
   };
   enum class CopyProgress {
     kDone,     ///< no snapshot is being copied (any more): all parts were submitted

@@ -80,6 +80,12 @@ class HeapTable : public StateTable, public RestoreTarget {
   /// written, erased and dropped in later epochs, and every entry in the key groups `whole`.
   void start_snapshot(SnapshotWriter& writer, std::uint32_t epoch, std::vector<WalkPosition>& walk,
                       std::uint32_t since, KeyGroupRange whole);
+  /// The snapshot that was just started is whole, and none builds upon it: if the state is
+  /// configured so, it leaves out what has expired.
+  void leave_out_expired(TimestampMs now) {
+    encoding_.expiry = descriptor_.expiry.in_full_snapshots ? &descriptor_.expiry : nullptr;
+    encoding_.now_ms = now;
+  }
   /// No delta will begin before this epoch was closed: older tombstones may go.
   void set_needed_above(std::uint32_t epoch);
   /// Copies about `slots_max` slots from `position` on. Returns what was done, in slots;
@@ -87,7 +93,10 @@ class HeapTable : public StateTable, public RestoreTarget {
   std::size_t walk(WalkPosition& position, std::size_t slots_max);
   /// The snapshot needs nothing more of this namespace. `shards` may be gone afterwards.
   void release(NamespaceShards& shards);
-  void end_snapshot() { writer_ = nullptr; }
+  void end_snapshot() {
+    writer_ = nullptr;
+    encoding_.expiry = nullptr;
+  }
   void set_epoch(std::uint32_t epoch) { epoch_ = epoch; }
 
  protected:
@@ -221,7 +230,7 @@ class HeapTable : public StateTable, public RestoreTarget {
   NamespaceShards*& recent(StateNamespace ns);
 
   const StateSchema schema_;
-  const EntryEncoding encoding_;
+  EntryEncoding encoding_;
   std::vector<std::byte> value_image_;  ///< of a new value, when values are plain
   std::byte* value_image_at_ = nullptr;
 

@@ -20,7 +20,8 @@ class RunAppender {
         run_(run),
         encoding_(encoding),
         image_bytes_(sizeof(std::uint32_t) + encoding.key_size + encoding.value_size),
-        is_image_(encoding.key_size != 0 && encoding.value_size != 0 &&
+        is_image_(encoding.expiry == nullptr && encoding.key_size != 0 &&
+                  encoding.value_size != 0 &&
                   encoding.layout.key_offset == kHashOffset + sizeof(std::uint32_t) &&
                   encoding.layout.value_offset == encoding.layout.key_offset + encoding.key_size) {}
   ~RunAppender() { flush(); }

@@ -46,26 +46,54 @@ void SnapshotWriter::set_live_as_written(std::uint32_t state) {
 
 std::size_t SnapshotWriter::append(Stream stream, const RunHeader& run,
                                    const EntryEncoding& encoding, const std::byte* entry) {
+  if (encoding.expiry != nullptr) {
+    return append_unexpired(stream, run, encoding, entry);
+  }
   OpenBlock& block = stream == Stream::kWalk ? walk_ : before_write_;
   const EntryLayout& layout = encoding.layout;
-  std::size_t size = sizeof(std::uint32_t) + encoding.key_size + encoding.value_size;
+  const std::size_t size = sizeof(std::uint32_t) + encoding.key_size + encoding.value_size;
   if (encoding.key_size == 0 || encoding.value_size == 0) {
     encoded_.clear();
     encode_item(*layout.key, encoding.key_size, entry + layout.key_offset);
     encode_item(*layout.value, encoding.value_size, entry + layout.value_offset);
-    size = sizeof(std::uint32_t) + encoded_.size();
-    prepare(block, run, size);
-    std::memcpy(block.bytes.data() + block.used, entry + sizeof(std::uint32_t),
-                sizeof(std::uint32_t));
-    std::memcpy(block.bytes.data() + block.used + sizeof(std::uint32_t), encoded_.data(),
-                encoded_.size());
-  } else {
-    prepare(block, run, size);
-    char* to = block.bytes.data() + block.used;
-    to = put(to, entry + sizeof(std::uint32_t), sizeof(std::uint32_t));
-    to = put(to, entry + layout.key_offset, encoding.key_size);
-    put(to, entry + layout.value_offset, encoding.value_size);
+    return append_with_hash(block, run, entry);
   }
+  prepare(block, run, size);
+  char* to = block.bytes.data() + block.used;
+  to = put(to, entry + sizeof(std::uint32_t), sizeof(std::uint32_t));
+  to = put(to, entry + layout.key_offset, encoding.key_size);
+  put(to, entry + layout.value_offset, encoding.value_size);
+  block.used += size;
+  ++block.run.count;
+  return size;
+}
+
+std::size_t SnapshotWriter::append_unexpired(Stream stream, const RunHeader& run,
+                                             const EntryEncoding& encoding,
+                                             const std::byte* entry) {
+  const EntryLayout& layout = encoding.layout;
+  std::string value;
+  Encoder value_out(value);
+  layout.value->encode(entry + layout.value_offset, value_out);
+  std::string rest;
+  const Expiry expiry = encoding.expiry->of(value, encoding.now_ms, rest);
+  if (expiry == Expiry::kAll) {
+    --index_.states[run.state].live;
+    return 0;
+  }
+  encoded_.clear();
+  encode_item(*layout.key, encoding.key_size, entry + layout.key_offset);
+  put_item(*layout.value, encoding.value_size, expiry == Expiry::kSome ? rest : value);
+  return append_with_hash(stream == Stream::kWalk ? walk_ : before_write_, run, entry);
+}
+
+std::size_t SnapshotWriter::append_with_hash(OpenBlock& block, const RunHeader& run,
+                                             const std::byte* entry) {
+  const std::size_t size = sizeof(std::uint32_t) + encoded_.size();
+  prepare(block, run, size);
+  char* const to = block.bytes.data() + block.used;
+  std::memcpy(to, entry + sizeof(std::uint32_t), sizeof(std::uint32_t));
+  std::memcpy(to + sizeof(std::uint32_t), encoded_.data(), encoded_.size());
   block.used += size;
   ++block.run.count;
   return size;
@@ -111,14 +139,22 @@ void SnapshotWriter::encode_item(const TypeOps& ops, std::uint32_t fixed_size,
   item_.clear();
   Encoder item_out(item_);
   ops.encode(item, item_out);
-  if (item_.size() > kItemBytesMax) {
+  put_item(ops, fixed_size, item_);
+}
+
+void SnapshotWriter::put_item(const TypeOps& ops, std::uint32_t fixed_size,
+                              std::string_view encoded) {
+  if (encoded.size() > kItemBytesMax) {
     error_ = Error{ErrorCode::kUser, "a value of type " + std::string(ops.name) + " takes " +
-                                         std::to_string(item_.size()) + " bytes, more than " +
+                                         std::to_string(encoded.size()) + " bytes, more than " +
                                          std::to_string(kItemBytesMax)};
-    item_.clear();
+    encoded = {};
   }
-  out.varint(item_.size());
-  out.bytes(item_.data(), item_.size());
+  Encoder out(encoded_);
+  if (fixed_size == 0) {
+    out.varint(encoded.size());
+  }
+  out.bytes(encoded.data(), encoded.size());
 }
 
 std::size_t SnapshotWriter::append_erased(Stream stream, const RunHeader& run,
@@ -128,15 +164,7 @@ std::size_t SnapshotWriter::append_erased(Stream stream, const RunHeader& run,
   encode_item(*encoding.layout.key, encoding.key_size, entry + encoding.layout.key_offset);
   RunHeader erased = run;
   erased.state |= kErasedRun;
-  const std::size_t size = sizeof(std::uint32_t) + encoded_.size();
-  prepare(block, erased, size);
-  std::memcpy(block.bytes.data() + block.used, entry + sizeof(std::uint32_t),
-              sizeof(std::uint32_t));
-  std::memcpy(block.bytes.data() + block.used + sizeof(std::uint32_t), encoded_.data(),
-              encoded_.size());
-  block.used += size;
-  ++block.run.count;
-  return size;
+  return append_with_hash(block, erased, entry);
 }
 
 void SnapshotWriter::prepare(OpenBlock& block, const RunHeader& run, std::size_t size) {

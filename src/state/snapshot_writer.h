@@ -10,14 +10,18 @@
 #include "state/entry_layout.h"
 #include "state/snapshot.h"
 #include "state/state_file.h"
+#include "weir/state_table.h"
+#include "weir/time.h"
 
 namespace weir::state {
 
 /// How the entries of one state are written.
 struct EntryEncoding {
   EntryLayout layout;
-  std::uint32_t key_size = 0;    ///< as in StateSchema
-  std::uint32_t value_size = 0;  ///< as in StateSchema
+  std::uint32_t key_size = 0;           ///< as in StateSchema
+  std::uint32_t value_size = 0;         ///< as in StateSchema
+  const ValueExpiry* expiry = nullptr;  ///< what has expired is left out
+  TimestampMs now_ms = 0;               ///< by this time
 };
 
 /// Builds the blocks of one state file on the task thread and submits them to a sink. Two blocks
@@ -36,7 +40,8 @@ class SnapshotWriter {
   /// The same, once it is known. REQUIRES: the file builds on none.
   void set_live_as_written(std::uint32_t state);
 
-  /// Appends one entry. `key_group` may be kMixedGroups. Returns the bytes it took.
+  /// Appends one entry. `key_group` may be kMixedGroups. Returns the bytes it took; none, if all of
+  /// it has expired.
   std::size_t append(Stream stream, const RunHeader& run, const EntryEncoding& encoding,
                      const std::byte* entry);
   /// Where entries of `entry_bytes` each of the walk go that the caller writes; at least one. They
@@ -81,6 +86,10 @@ class SnapshotWriter {
     StateFileIndex::Block summary;
   };
 
+  std::size_t append_unexpired(Stream stream, const RunHeader& run, const EntryEncoding& encoding,
+                               const std::byte* entry);
+  /// Appends what encoded_ has behind the entry's hash.
+  std::size_t append_with_hash(OpenBlock& block, const RunHeader& run, const std::byte* entry);
   /// Makes the open run match `run` and leaves room for `size` bytes.
   void prepare(OpenBlock& block, const RunHeader& run, std::size_t size);
   void start_block(OpenBlock& block, std::size_t size);
@@ -88,6 +97,8 @@ class SnapshotWriter {
   void close_run(OpenBlock& block);
   void flush(OpenBlock& block);
   void encode_item(const TypeOps& ops, std::uint32_t fixed_size, const std::byte* item);
+  /// The same of an item that is encoded. `ops` names it in errors.
+  void put_item(const TypeOps& ops, std::uint32_t fixed_size, std::string_view encoded);
 
   std::shared_ptr<SnapshotSink> sink_;
   StateFileIndex index_;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "state/heap_timer_queue.h"
 #include "state/rocksdb/rocks_map_table.h"
 #include "state/rocksdb/rocks_memory.h"
@@ -41,13 +42,13 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
 
   void start_snapshot(SnapshotOptions options);
   CopyProgress copy_slice(std::size_t entries_max);
-  void abandon_snapshot(Error reason);
+  void abandon_snapshot(CheckpointId checkpoint, const Error& reason);
   bool is_copying() const;
   std::size_t memory_bytes() const;
   std::uint64_t entry_count() const;
   const std::string& local_path() const { return store_->path(); }
   void write_all_down();
-  std::uint64_t memory_waits() const { return memory_waits_; }
+  Figures figures() const;
 
  private:
   struct StateRequest {
@@ -62,7 +63,13 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
     std::unique_ptr<RocksTable> table;
     std::unique_ptr<RocksMapTable> map;
     std::unique_ptr<TimerQueue> timers;
-    std::int64_t charged_bytes = 0;  ///< to the memory of the process
+    const RocksTimerQueue* timers_by_time = nullptr;  ///< the same, if it is one
+    std::int64_t charged_bytes = 0;                   ///< to the memory of the process
+
+    std::size_t memory_bytes() const {
+      return table->memory_bytes() +
+             (timers_by_time == nullptr ? 0 : timers_by_time->memory_bytes());
+    }
   };
   using Id = std::pair<StateKind, std::string>;
 
@@ -78,6 +85,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
     std::shared_ptr<RocksMemory> memory;
     std::shared_ptr<RocksDirectory> directory;
     std::function<void(std::function<void()> job)> run;
+    Helpers transfers;
     RocksEpochs epochs;
     std::atomic<bool> is_closing{false};
     std::atomic<bool> has_failed{false};
@@ -102,6 +110,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
       StateSchema schema;
       std::vector<RocksStore::Family*> families;
       RocksLayout layout;
+      RocksFilter::ExpiryNow expiry;  ///< what is left out
     };
     std::vector<State> states;
   };
@@ -126,6 +135,10 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
     return error.with_context("operator " + options_.owner);
   }
 
+  /// What a table's full snapshots leave out: what has expired by now, if anything.
+  RocksFilter::ExpiryNow expiry_of_full_snapshot(const RocksTable& table) const;
+  Clock& clock() const { return options_.clock == nullptr ? system_clock() : *options_.clock; }
+
   void close_epoch(std::shared_ptr<RocksSnapshot> snapshot);
   void encode(std::size_t entries_max);
   void encode_all();
@@ -145,7 +158,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::deque<Run> runs_;                                 ///< to be encoded, oldest first
   std::vector<std::weak_ptr<RocksSnapshot>> snapshots_;  ///< that may be under way
   std::size_t dirty_bytes_ = 0;
-  std::uint64_t memory_waits_ = 0;
+  Figures figures_;  ///< those that the backend counts itself
 };
 
 }  // namespace weir::state

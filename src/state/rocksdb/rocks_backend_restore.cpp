@@ -16,9 +16,10 @@ namespace weir::state {
 
 Status RocksDbBackend::Impl::restore(FileSystem& files, const std::vector<RestoreFrom>& from) {
   WEIR_CHECK_MESSAGE(store_ == nullptr && restore_ == nullptr, "restore() comes first, and once");
-  auto restored = restore_rocks(
-      files, from, {options_.owner, options_.settings, shared_->memory, shared_->directory},
-      options_.max_parallelism, options_.key_groups);
+  auto restored = restore_rocks(files, from,
+                                {options_.owner, options_.settings, shared_->memory,
+                                 shared_->directory, true, shared_->transfers},
+                                options_.max_parallelism, options_.key_groups);
   if (!restored.ok()) {
     return restored.error().with_context("restoring operator " + options_.owner);
   }

@@ -28,13 +28,24 @@ bool RocksDbBackend::Impl::is_copying() const {
                      [](const Run& run) { return run.snapshot != nullptr; });
 }
 
-/// Others, of which only files are left to be stored, go on.
-void RocksDbBackend::Impl::abandon_snapshot(Error reason) {
-  for (const Run& run : runs_) {
-    if (run.snapshot != nullptr) {
-      run.snapshot->cancel(reason);
+void RocksDbBackend::Impl::abandon_snapshot(CheckpointId checkpoint, const Error& reason) {
+  for (const std::weak_ptr<RocksSnapshot>& weak : snapshots_) {
+    const auto snapshot = weak.lock();
+    if (snapshot != nullptr && snapshot->options().checkpoint == checkpoint) {
+      snapshot->cancel(reason);
     }
   }
+}
+
+RocksFilter::ExpiryNow RocksDbBackend::Impl::expiry_of_full_snapshot(
+    const RocksTable& table) const {
+  const ValueExpiry& expiry = table.descriptor().expiry;
+  if (!expiry.in_full_snapshots) {
+    return nullptr;
+  }
+  return [of = expiry.of, now = clock().wall_ms()](std::string_view value, std::string& rest) {
+    return of(value, now, rest);
+  };
 }
 
 /// All of a run is encoded: the rest happens on I/O threads.
@@ -44,18 +55,19 @@ void RocksDbBackend::Impl::hand_down(Run run) {
   down->snapshot = std::move(run.snapshot);
   const auto describe = [&](const StateSchema& schema,
                             const std::vector<RocksStore::Family*>& families,
-                            std::vector<RocksIndex::Namespace> namespaces, RocksLayout layout) {
+                            std::vector<RocksIndex::Namespace> namespaces, RocksLayout layout,
+                            RocksFilter::ExpiryNow expiry) {
     RocksIndex::State state{schema, {}, std::move(namespaces), layout};
     for (const RocksStore::Family* family : families) {
       state.families.push_back({family->name, family->key_groups});
     }
     down->snapshot->index.states.push_back(std::move(state));
-    down->states.push_back({schema, families, layout});
+    down->states.push_back({schema, families, layout, std::move(expiry)});
   };
   for (RocksTablePart& part : run.parts) {
     if (down->snapshot != nullptr) {
       describe(part.table->schema(), part.table->families(), std::move(part.namespaces),
-               part.table->layout());
+               part.table->layout(), expiry_of_full_snapshot(*part.table));
     }
     if (!part.run.empty()) {
       down->bytes += static_cast<std::int64_t>(part.run.bytes());
@@ -64,7 +76,7 @@ void RocksDbBackend::Impl::hand_down(Run run) {
   }
   if (down->snapshot != nullptr) {
     for (const auto& [id, stored] : stored_) {
-      describe(stored.schema, stored.families, stored.namespaces, stored.layout);
+      describe(stored.schema, stored.families, stored.namespaces, stored.layout, nullptr);
     }
   }
   shared_->memory->add_cached(down->bytes);
@@ -110,8 +122,8 @@ void RocksDbBackend::Impl::store_snapshot(const std::shared_ptr<Shared>& shared,
   const std::shared_ptr<RocksSnapshot> snapshot = down.snapshot;
   if (snapshot->options().is_state_file) {
     const auto views = std::make_shared<std::vector<RocksStateView>>();
-    for (const auto& [schema, families, layout] : down.states) {
-      RocksStateView view{schema, layout, {}};
+    for (const auto& [schema, families, layout, expiry] : down.states) {
+      RocksStateView view{schema, layout, expiry, {}};
       for (const RocksStore::Family* family : families) {
         rocksdb::ReadOptions how;
         how.fill_cache = false;
@@ -136,8 +148,13 @@ void RocksDbBackend::Impl::store_snapshot(const std::shared_ptr<Shared>& shared,
     return;
   }
   const auto files = std::make_shared<RocksStore::LiveFiles>(std::move(live).value());
-  shared->run([snapshot, files, directory = shared->directory] {
-    snapshot->done(store_live_files(*snapshot, std::move(*files)));
+  shared->run([snapshot, files, shared] {
+    Result<std::vector<RocksDbFile>> stored =
+        store_live_files(*snapshot, std::move(*files), shared->transfers);
+    if (!stored.ok() && stored.error().code == ErrorCode::kCorruption) {
+      shared->fail(stored.error());  // Nor will any other checkpoint succeed.
+    }
+    snapshot->done(std::move(stored));
   });
 }
 

@@ -1,5 +1,6 @@
 #include "state/rocksdb/rocks_env.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -84,5 +85,16 @@ rocksdb::Env* unsynced_env() {
           .release();
   return env;
 }
+
+namespace {
+std::atomic<rocksdb::Env*> of_tests{nullptr};
+}  // namespace
+
+rocksdb::Env* working_files_env() {
+  rocksdb::Env* const env = of_tests.load();
+  return env == nullptr ? unsynced_env() : env;
+}
+
+void set_working_files_env(rocksdb::Env* env) { of_tests.store(env); }
 
 }  // namespace weir::state

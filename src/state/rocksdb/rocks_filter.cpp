@@ -10,12 +10,12 @@ namespace {
 
 class EntryFilter final : public rocksdb::CompactionFilter {
  public:
-  EntryFilter(KeyGroupRange key_groups, RocksFilter::IsExpired is_expired)
-      : key_groups_(key_groups), is_expired_(std::move(is_expired)) {}
+  EntryFilter(KeyGroupRange key_groups, RocksFilter::ExpiryNow expiry)
+      : key_groups_(key_groups), expiry_(std::move(expiry)) {}
 
   const char* Name() const override { return "weir"; }
   bool Filter(int /*level*/, const rocksdb::Slice& key, const rocksdb::Slice& value,
-              std::string* /*new_value*/, bool* /*value_changed*/) const override {
+              std::string* new_value, bool* value_changed) const override {
     if (key.size() < kRocksKeyPrefix) {
       return false;
     }
@@ -24,13 +24,22 @@ class EntryFilter final : public rocksdb::CompactionFilter {
     if (!key_groups_.contains(group)) {
       return true;
     }
-    return is_expired_ != nullptr && value.size() >= kRocksValuePrefix &&
-           is_expired_(view_of(value).substr(kRocksValuePrefix));
+    if (expiry_ == nullptr || value.size() < kRocksValuePrefix) {
+      return false;
+    }
+    const Expiry expiry = expiry_(view_of(value).substr(kRocksValuePrefix), rest_);
+    if (expiry == Expiry::kSome) {
+      *value_changed = true;
+      *new_value = view_of(value).substr(0, kRocksValuePrefix);
+      *new_value += rest_;
+    }
+    return expiry == Expiry::kAll;
   }
 
  private:
   const KeyGroupRange key_groups_;
-  const RocksFilter::IsExpired is_expired_;
+  const RocksFilter::ExpiryNow expiry_;
+  mutable std::string rest_;  // one thread has this filter
 };
 
 class Factory final : public rocksdb::CompactionFilterFactory {

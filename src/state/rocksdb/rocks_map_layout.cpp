@@ -128,14 +128,40 @@ Status MapSplitter::split(std::string_view map, const Use& use) {
 
 // --- Whole maps --------------------------------------------------------------------------------
 
-WholeReader::WholeReader(rocksdb::Iterator& at, KeyGroupRange key_groups, RocksLayout layout)
+WholeReader::WholeReader(rocksdb::Iterator& at, KeyGroupRange key_groups, RocksLayout layout,
+                         RocksFilter::ExpiryNow expiry)
     : at_(at),
       end_(rocks_group_begin(static_cast<std::uint32_t>(key_groups.last) + 1)),
-      layout_(layout) {
+      layout_(layout),
+      expiry_(std::move(expiry)) {
   at_.Seek(rocks_group_begin(static_cast<std::uint32_t>(key_groups.first)));
 }
 
 Result<bool> WholeReader::next(Entry& entry) {
+  bool is_left_out = true;
+  while (is_left_out) {
+    WEIR_ASSIGN(const bool is_there, read(entry, is_left_out));
+    if (!is_there) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::optional<std::string_view> WholeReader::unexpired(std::string_view value) {
+  switch (expiry_ == nullptr ? Expiry::kNothing : expiry_(value, rest_)) {
+    case Expiry::kNothing:
+      return value;
+    case Expiry::kSome:
+      return rest_;
+    case Expiry::kAll:
+      break;
+  }
+  return std::nullopt;
+}
+
+Result<bool> WholeReader::read(Entry& entry, bool& is_left_out) {
+  is_left_out = false;
   // Entries are views of where the iterator stands; behind a map it stands already.
   if (is_started_ && layout_ != RocksLayout::kMapEntries) {
     at_.Next();
@@ -153,12 +179,17 @@ Result<bool> WholeReader::next(Entry& entry) {
   entry = {stored.key_group, stored.ns, hash_of_rocks_value(value), stored.key,
            value.substr(kRocksValuePrefix)};
   if (layout_ == RocksLayout::kMapEntries) {
-    WEIR_TRY(gather(entry));
+    WEIR_ASSIGN(const bool is_left, gather(entry));
+    is_left_out = !is_left;
+  } else if (const auto left = unexpired(entry.value)) {
+    entry.value = *left;
+  } else {
+    is_left_out = true;
   }
   return true;
 }
 
-Status WholeReader::gather(Entry& map) {
+Result<bool> WholeReader::gather(Entry& map) {
   std::string prefix;
   append_rocks_prefix(prefix, map.key_group, map.ns);
   MapEntryKey::Parts parts;
@@ -169,14 +200,19 @@ Status WholeReader::gather(Entry& map) {
   prefix += key_;
   std::uint64_t entries = 0;
   std::string body;
-  for (; at_.Valid() && at_.key().starts_with(prefix); at_.Next(), ++entries) {
+  for (; at_.Valid() && at_.key().starts_with(prefix); at_.Next()) {
     const std::string_view value = view_of(at_.value());
     if (!MapEntryKey::split(view_of(at_.key()).substr(kRocksKeyPrefix), parts) ||
         parts.key.size() != key_.size() || value.size() < kRocksValuePrefix) {
       return malformed();
     }
+    const auto left = unexpired(value.substr(kRocksValuePrefix));
+    if (!left.has_value()) {
+      continue;
+    }
+    ++entries;
     body += parts.map_key;
-    body += value.substr(kRocksValuePrefix);
+    body += *left;
     if (body.size() > kItemBytesMax) {
       return Error{ErrorCode::kUser, "the map of one key takes more than " +
                                          std::to_string(kItemBytesMax) +
@@ -191,7 +227,7 @@ Status WholeReader::gather(Entry& map) {
   value_ += body;
   map.key = key_;
   map.value = value_;
-  return {};
+  return entries != 0;
 }
 
 // --- Rewriting ---------------------------------------------------------------------------------

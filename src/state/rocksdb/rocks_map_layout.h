@@ -2,12 +2,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include <rocksdb/iterator.h>
 
 #include "record/schema_migration.h"
+#include "state/rocksdb/rocks_filter.h"
 #include "state/rocksdb/rocks_restore.h"
 #include "state/rocksdb/rocks_store.h"
 #include "state/rocksdb/scratch_value.h"
@@ -66,8 +68,10 @@ class MapSplitter {
 /// and in the order of a savepoint.
 class WholeReader {
  public:
-  /// `at` and what it reads from outlive the reader.
-  WholeReader(rocksdb::Iterator& at, KeyGroupRange key_groups, RocksLayout layout);
+  /// `at` and what it reads from outlive the reader. What `expiry` says has expired (as it lies in
+  /// RocksDB) is left out.
+  WholeReader(rocksdb::Iterator& at, KeyGroupRange key_groups, RocksLayout layout,
+              RocksFilter::ExpiryNow expiry = nullptr);
 
   struct Entry {
     std::uint32_t key_group = 0;
@@ -80,12 +84,18 @@ class WholeReader {
   Result<bool> next(Entry& entry);
 
  private:
-  /// The entries of one map.
-  Status gather(Entry& map);
+  /// The next entry or map; `is_left_out`: all of it has expired.
+  Result<bool> read(Entry& entry, bool& is_left_out);
+  /// The entries of one map. False if all have expired.
+  Result<bool> gather(Entry& map);
+  /// What is left of a value; nothing if all has expired.
+  std::optional<std::string_view> unexpired(std::string_view value);
 
   rocksdb::Iterator& at_;
   const std::string end_;
   const RocksLayout layout_;
+  const RocksFilter::ExpiryNow expiry_;
+  std::string rest_;
   bool is_started_ = false;
   std::string key_;
   std::string value_;

@@ -25,7 +25,7 @@ namespace weir::state {
 
 StateTableDescriptor RocksMapTable::entries_of(const StateTableDescriptor& maps,
                                                const MapParts& parts) {
-  return {maps.name, &type_ops<MapEntryKey>(), parts.value, nullptr, parts.is_expired};
+  return {maps.name, &type_ops<MapEntryKey>(), parts.value, nullptr, parts.expiry};
 }
 
 RocksMapTable::RocksMapTable(RocksTable& table, StateTableDescriptor maps, MapParts parts)

@@ -13,6 +13,7 @@
 
 #include "state/heap_backend.h"
 #include "state/rocksdb/rocksdb_backend.h"
+#include "state/test_clock.h"
 #include "state/test_support.h"
 #include "weir/keyed_state.h"
 
@@ -52,12 +53,13 @@ MapTable& open_map(RocksDbBackend& backend, const std::string& name = "maps") {
 class Setup {
  public:
   std::unique_ptr<RocksDbBackend> make(KeyGroupRange key_groups = {0, 127},
-                                       std::size_t memory_bytes = std::size_t{4} << 20) {
+                                       std::size_t memory_bytes = std::size_t{4} << 20,
+                                       Clock* clock = nullptr) {
     RocksDbSettings settings;
     settings.local_directory = directory_.file("local");
     settings.memory_bytes = memory_bytes;
     auto backend = std::make_unique<RocksDbBackend>(
-        RocksDbBackend::Options{"test", 128, key_groups, settings, executor_.runner()});
+        RocksDbBackend::Options{"test", 128, key_groups, settings, executor_.runner(), clock});
     EXPECT_TRUE(backend->open().ok());
     return backend;
   }
@@ -480,13 +482,14 @@ class MapTtlOnBothBackends : public RocksMapTableTest {
   using Entry = detail::Expiring<std::int64_t>;
 
   void run(const StateTtlConfig& config, std::uint64_t seed) {
-    const auto rocks = make();
+    TestClock clock;
+    const auto rocks = make({0, 127}, std::size_t{4} << 20, &clock);
     HeapBackend heap({"test", 128, {0, 127}});
     const auto rule = std::make_shared<detail::TtlRule>(config);
     detail::CurrentKey current;
-    MapTable& map =
-        *value_or_fail(rocks->open_map(describe<Key, State::ExpiringMap>("maps"),
-                                       {&type_ops<std::string>(), &type_ops<Entry>(), {}}));
+    MapTable& map = *value_or_fail(rocks->open_map(
+        describe<Key, State::ExpiringMap>("maps"),
+        {&type_ops<std::string>(), &type_ops<Entry>(), detail::expiry_in_backend<Entry>(config)}));
     StateTable& table = *value_or_fail(heap.open_table(describe<Key, State::ExpiringMap>("maps")));
     State in_rocks(&map, &current, rule);
     State in_heap(&table, &current, rule);
@@ -495,11 +498,14 @@ class MapTtlOnBothBackends : public RocksMapTableTest {
     std::mt19937_64 random(seed);
     const auto pick = [&](std::uint64_t below) { return random() % below; };
     TimestampMs now = 1'000'000;
+    clock.advance_ms(now);
     for (int i = 0; i < 20'000; ++i) {
       const Key key = static_cast<Key>(pick(20));
       current = {&key, key_hash(key)};
       const std::string map_key = std::to_string(pick(10));
-      now += static_cast<TimestampMs>(pick(5));
+      const auto passed = static_cast<TimestampMs>(pick(5));
+      now += passed;
+      clock.advance_ms(passed);
       rule->now = now;
       switch (pick(8)) {
         case 0:
@@ -528,6 +534,8 @@ class MapTtlOnBothBackends : public RocksMapTableTest {
           if (pick(50) == 0) {
             in_rocks.clear();
             in_heap.clear();
+          }
+          if (pick(50) == 0) {
             rocks->write_all_down();
           }
           if (config.cleanup_incrementally > 0) {
@@ -546,7 +554,7 @@ class MapTtlOnBothBackends : public RocksMapTableTest {
         run_all();
       }
     }
-    if (config.cleanup_incrementally > 0) {
+    if (config.cleanup_incrementally > 0 && !config.cleanup_in_rocksdb_compact_filter) {
       for (int i = 0; i < 10; ++i) {
         rocks_cleaner.on_records(1'000, now + 1'000'000);
       }
@@ -571,12 +579,14 @@ TEST_F(MapTtlOnBothBackends, ExpiredValuesAreReturnedUntilTheyAreCleanedUp) {
   config.ttl = std::chrono::milliseconds(200);
   config.state_visibility = StateTtlConfig::StateVisibility::kReturnExpiredIfNotCleanedUp;
   config.cleanup_incrementally = 0;
+  config.cleanup_in_rocksdb_compact_filter = false;
   run(config, 3);
 }
 TEST_F(MapTtlOnBothBackends, CleanUpFindsEveryEntry) {
   StateTtlConfig config;
   config.ttl = std::chrono::milliseconds(200);
   config.cleanup_incrementally = 5;
+  config.cleanup_in_rocksdb_compact_filter = false;
   run(config, 4);
 }
 

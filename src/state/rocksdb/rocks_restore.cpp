@@ -70,6 +70,9 @@ Status check_whole(FileSystem& files, const RestoreFrom& table) {
                                  std::to_string(expected.crc32c));
 }
 
+/// Of what was done to working files.
+Status local(Status status) { return status.ok() ? status : Status(with_mend(status.error())); }
+
 /// Another name of the same file where that is possible, else a copy.
 Status bring(FileSystem& files, const std::string& from, const std::string& to) {
   std::error_code failure;
@@ -79,31 +82,33 @@ Status bring(FileSystem& files, const std::string& from, const std::string& to) 
   }
   constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
   WEIR_ASSIGN(const auto in, files.open(from));
-  WEIR_ASSIGN(const auto out, local_file_system().create_writer(to));
+  auto out = local_file_system().create_writer(to);
+  WEIR_TRY(local(out.status()));
   std::string bytes;
   const std::uint64_t size = in->size_bytes();
   for (std::uint64_t at = 0; at < size; at += bytes.size()) {
     WEIR_TRY(in->read_at(
         at, static_cast<std::size_t>(std::min<std::uint64_t>(kCopyBytes, size - at)), bytes));
-    WEIR_TRY(out->append(bytes));
+    WEIR_TRY(local(out.value()->append(bytes)));
   }
-  return out->close();
+  return local(out.value()->close());
 }
 
 Status write_small(const std::string& path, const std::string& bytes) {
-  WEIR_ASSIGN(const auto out, local_file_system().create_writer(path));
-  WEIR_TRY(out->append(bytes));
-  return out->close();
+  auto out = local_file_system().create_writer(path);
+  WEIR_TRY(local(out.status()));
+  WEIR_TRY(local(out.value()->append(bytes)));
+  return local(out.value()->close());
 }
 
 Result<std::unique_ptr<RocksStore>> open_copy(FileSystem& files, const Stored& stored,
                                               const RocksStore::Options& options) {
   const std::string path = options.directory->next(options.owner);
   const auto opened = [&]() -> Result<std::unique_ptr<RocksStore>> {
-    WEIR_TRY(local_file_system().create_directories(path));
-    for (std::size_t i = 0; i < stored.tables.size(); ++i) {
-      WEIR_TRY(bring(files, stored.tables[i].path, join_path(path, stored.index.tables[i].name)));
-    }
+    WEIR_TRY(local(local_file_system().create_directories(path)));
+    WEIR_TRY(do_all(options.transfers, stored.tables.size(), [&](std::size_t i) {
+      return bring(files, stored.tables[i].path, join_path(path, stored.index.tables[i].name));
+    }));
     WEIR_TRY(write_small(join_path(path, stored.index.manifest_name), stored.index.manifest));
     WEIR_TRY(write_small(join_path(path, "CURRENT"), stored.index.current));
     std::vector<RocksStore::FamilySpec> families;
@@ -238,9 +243,8 @@ Result<RestoredRocks> restore_rocks(FileSystem& files, const std::vector<Restore
                        std::to_string(stored.index.max_parallelism) + ", the job has " +
                        std::to_string(max_parallelism) + "; it cannot change later"};
     }
-    for (const RestoreFrom& table : stored.tables) {
-      WEIR_TRY(check_whole(files, table));
-    }
+    WEIR_TRY(do_all(options.transfers, stored.tables.size(),
+                    [&](std::size_t i) { return check_whole(files, stored.tables[i]); }));
   }
   if (all.size() != 1 || all.front().index.key_groups != key_groups) {
     return import_all(files, all, options, key_groups);

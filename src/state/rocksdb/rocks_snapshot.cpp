@@ -38,18 +38,21 @@ class Upload {
   explicit Upload(RocksSnapshot& snapshot)
       : snapshot_(snapshot), files_(*snapshot.options().files) {}
 
-  Result<std::vector<RocksDbFile>> run(RocksStore::LiveFiles& live) {
-    std::vector<RocksDbFile> tables;
-    for (const RocksStore::LiveFile& table : live.tables) {
-      WEIR_ASSIGN(RocksDbFile stored, store(table));
-      snapshot_.index.tables.push_back({table.name, stored.file.length_bytes, stored.file.crc32c});
-      tables.push_back(std::move(stored));
+  Result<std::vector<RocksDbFile>> run(RocksStore::LiveFiles& live, const Helpers& helpers) {
+    std::vector<RocksDbFile> tables(live.tables.size());
+    WEIR_TRY(do_all(helpers, tables.size(), [&](std::size_t i) -> Status {
+      WEIR_ASSIGN(tables[i], store(live.tables[i]));
+      return {};
+    }));
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+      const FileSummary& file = tables[i].file;
+      snapshot_.index.tables.push_back({live.tables[i].name, file.length_bytes, file.crc32c});
     }
     snapshot_.index.manifest_name = std::move(live.manifest_name);
     snapshot_.index.manifest = std::move(live.manifest);
     snapshot_.index.current = std::move(live.current);
     const RocksDbBackend::NewFile to = snapshot_.options().new_file("index");
-    written_.push_back(to.path);
+    note_written(to.path);
     WEIR_ASSIGN(const FileSummary index, write_rocks_index(files_, to.path, snapshot_.index));
     std::vector<RocksDbFile> all{{to.name, index, std::string(kRocksIndexMeta)}};
     std::move(tables.begin(), tables.end(), std::back_inserter(all));
@@ -62,6 +65,11 @@ class Upload {
   }
 
  private:
+  void note_written(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    written_.push_back(path);
+  }
+  /// On any thread.
   Result<RocksDbFile> store(const RocksStore::LiveFile& table) {
     const std::string meta = std::string(kRocksTableMeta) + table.name;
     std::optional<std::uint32_t> crc = table.crc32c;
@@ -85,7 +93,7 @@ class Upload {
     }
     const RocksDbBackend::NewFile to = snapshot_.options().new_file(table.name);
     WEIR_ASSIGN(const auto out, files_.create_writer(to.path));
-    written_.push_back(to.path);
+    note_written(to.path);
     std::uint32_t written_crc = 0;
     WEIR_TRY(for_each_piece(table.link, snapshot_, [&](const std::string& bytes) {
       written_crc = crc32c(bytes, written_crc);
@@ -95,14 +103,16 @@ class Upload {
     const std::uint64_t length = out->size_bytes();
     WEIR_TRY(out->close());
     if (length != table.length_bytes || (crc.has_value() && written_crc != *crc)) {
-      return Error{ErrorCode::kCorruption,
-                   "file " + table.link + " has other bytes than when RocksDB wrote it"};
+      return with_mend({ErrorCode::kCorruption, "operator " + snapshot_.index.owner + ": file " +
+                                                    table.link +
+                                                    " has other bytes than when RocksDB wrote it"});
     }
     return RocksDbFile{to.name, {length, written_crc}, meta};
   }
 
   RocksSnapshot& snapshot_;
   FileSystem& files_;
+  std::mutex mutex_;
   std::vector<std::string> written_;
 };
 
@@ -131,7 +141,7 @@ Status write_view(const RocksSnapshot& snapshot, RocksStateView& view, std::uint
   constexpr std::uint64_t kEntriesPerLook = 4096;
   std::uint64_t entries = 0;
   for (RocksStateView::Part& part : view.parts) {
-    WholeReader reader(*part.entries, part.key_groups, view.layout);
+    WholeReader reader(*part.entries, part.key_groups, view.layout, view.expiry);
     for (;;) {
       if (++entries % kEntriesPerLook == 0) {
         WEIR_TRY(snapshot.wanted());
@@ -158,17 +168,15 @@ Status write_view(const RocksSnapshot& snapshot, RocksStateView& view, std::uint
 }  // namespace
 
 Result<std::vector<RocksDbFile>> store_live_files(RocksSnapshot& snapshot,
-                                                  RocksStore::LiveFiles live) {
+                                                  RocksStore::LiveFiles live,
+                                                  const Helpers& helpers) {
   Upload upload(snapshot);
-  Result<std::vector<RocksDbFile>> stored = upload.run(live);
+  Result<std::vector<RocksDbFile>> stored = upload.run(live, helpers);
   if (!stored.ok()) {
     upload.remove_all();
   }
-  if (!live.tables.empty()) {
-    std::error_code ignored;
-    std::filesystem::remove_all(std::filesystem::path(live.tables.front().link).parent_path(),
-                                ignored);
-  }
+  std::error_code ignored;
+  std::filesystem::remove_all(live.link_directory, ignored);
   return stored;
 }
 

@@ -47,12 +47,14 @@ class RocksSnapshot {
 /// Stores the files that are new and names those that an earlier checkpoint has stored. The links
 /// are removed. After a failure nothing new is left. Blocks.
 Result<std::vector<RocksDbFile>> store_live_files(RocksSnapshot& snapshot,
-                                                  RocksStore::LiveFiles live);
+                                                  RocksStore::LiveFiles live,
+                                                  const Helpers& helpers = {});
 
 /// Entries of one state as of the barrier.
 struct RocksStateView {
   StateSchema schema;
   RocksLayout layout = RocksLayout::kAsInStateFiles;
+  RocksFilter::ExpiryNow expiry;  ///< what has expired is left out; null: all is written
   struct Part {
     KeyGroupRange key_groups;
     std::unique_ptr<rocksdb::Iterator> entries;

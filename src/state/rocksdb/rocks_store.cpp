@@ -1,6 +1,7 @@
 #include "state/rocksdb/rocks_store.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <filesystem>
 #include <utility>
 
@@ -26,6 +27,9 @@ namespace {
 constexpr int kRunsMax = 32;
 /// What may lie above the last run, in percent of its bytes: about so much is outdated.
 constexpr unsigned kOutdatedMaxPercent = 65;
+/// So many files that no compaction has taken up yet make writers wait. A checkpoint adds one, so
+/// that many of them have passed.
+constexpr int kFilesBehind = 3 * kRunsMax;
 /// Less is not worth a compaction of its own.
 constexpr std::uint64_t kOutdatedMin = std::uint64_t{1} << 20;
 
@@ -75,6 +79,19 @@ std::optional<std::uint32_t> crc_of(const std::string& checksum, const std::stri
 
 }  // namespace
 
+Error with_mend(Error error) {
+  if (error.code == ErrorCode::kNoSpace) {
+    error.message +=
+        "; make room there, or set state.backend.rocksdb.localdir to a directory of a larger disk";
+  } else if (error.code == ErrorCode::kCorruption) {
+    error.message +=
+        "; the disk has other bytes than were written to it: check it, or set "
+        "state.backend.rocksdb.localdir to a directory of another one. No checkpoint needs these "
+        "files";
+  }
+  return error;
+}
+
 /// Hears of what fails in the background.
 class RocksStore::Listener final : public rocksdb::EventListener {
  public:
@@ -85,9 +102,22 @@ class RocksStore::Listener final : public rocksdb::EventListener {
                          rocksdb::Status* status) override {
     const std::lock_guard lock(mutex_);
     if (!failure_.has_value()) {
-      failure_ = rocks_error(*status, "operator " + owner_ + ": RocksDB in " + path_ + " failed");
+      failure_ = with_mend(
+          rocks_error(*status, "operator " + owner_ + ": RocksDB in " + path_ + " failed"));
       has_failed_.store(true, std::memory_order_release);
     }
+  }
+  void OnCompactionCompleted(rocksdb::DB* /*db*/,
+                             const rocksdb::CompactionJobInfo& /*info*/) override {
+    const std::lock_guard lock(mutex_);
+    ++compactions_;
+    has_compacted_.notify_all();
+  }
+  void wait_for_compaction(std::chrono::milliseconds most) {
+    std::unique_lock lock(mutex_);
+    has_compacted_.wait_for(lock, most, [this, before = compactions_] {
+      return compactions_ != before || failure_.has_value();
+    });
   }
   Status status() const {
     if (!has_failed_.load(std::memory_order_acquire)) {
@@ -103,6 +133,8 @@ class RocksStore::Listener final : public rocksdb::EventListener {
   std::atomic<bool> has_failed_{false};
   mutable std::mutex mutex_;
   std::optional<Error> failure_;
+  std::condition_variable has_compacted_;
+  std::uint64_t compactions_ = 0;
 };
 
 RocksStore::RocksStore(Options options, std::string path)
@@ -118,13 +150,17 @@ RocksStore::RocksStore(Options options, std::string path)
 rocksdb::DBOptions RocksStore::instance_options() const {
   const RocksDbSettings& settings = options_.settings;
   rocksdb::DBOptions options;
-  options.env = unsynced_env();
+  options.env = working_files_env();
   options.create_if_missing = true;
-  options.max_background_jobs = settings.background_threads;
+  // The threads are the process', as many as the instance with the most asks for. RocksDB would
+  // take a quarter of max_background_jobs, but one at least, for flushes, which there are none of.
+  options.max_background_compactions = settings.background_threads;
+  options.max_background_flushes = 1;
   options.max_open_files = settings.files_open;
   options.info_log_level = level_of(settings.log_level);
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = std::size_t{16} << 20;
+  options.db_log_dir = settings.log_directory;
+  options.keep_log_file_num = static_cast<std::size_t>(settings.log_files);
+  options.max_log_file_size = static_cast<std::size_t>(settings.log_file_bytes);
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.write_buffer_manager = options_.memory->write_buffers();
@@ -145,6 +181,7 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = options_.memory->block_cache();
   table.block_size = settings.block_bytes;
+  table.metadata_block_size = settings.metadata_block_bytes;
   table.format_version = 5;
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
@@ -160,7 +197,9 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
   switch (settings.compaction_style) {
     case RocksDbSettings::CompactionStyle::kLevel:
       options.compaction_style = rocksdb::kCompactionStyleLevel;
-      options.level_compaction_dynamic_level_bytes = true;
+      options.level_compaction_dynamic_level_bytes = settings.has_dynamic_levels;
+      options.target_file_size_base = settings.target_file_bytes;
+      options.max_bytes_for_level_base = settings.level_base_bytes;
       break;
     case RocksDbSettings::CompactionStyle::kUniversal:
       options.compaction_style = rocksdb::kCompactionStyleUniversal;
@@ -175,7 +214,10 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
       break;
   }
   options.disable_auto_compactions = !options_.has_compactions;
-  // Nothing waits behind compactions: files come at the pace of checkpoints.
+  // RocksDB's default is to rewrite everything once a month: only states with a time to live need
+  // that.
+  options.periodic_compaction_seconds = 0;
+  // RocksDB does not hold back files that come whole. See is_far_behind().
   options.level0_slowdown_writes_trigger = 1 << 20;
   options.level0_stop_writes_trigger = 1 << 20;
   options.soft_pending_compaction_bytes_limit = 0;
@@ -191,7 +233,8 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
 }
 
 Error RocksStore::error(const rocksdb::Status& status, const std::string& doing) const {
-  return rocks_error(status, "operator " + options_.owner + ": " + doing + " RocksDB in " + path_);
+  return with_mend(
+      rocks_error(status, "operator " + options_.owner + ": " + doing + " RocksDB in " + path_));
 }
 
 Status RocksStore::background_status() const { return listener_->status(); }
@@ -268,6 +311,16 @@ Status RocksStore::drop_family(Family* family) {
   return dropped.ok() ? Status() : Status(error(dropped, "dropping a column family of"));
 }
 
+Status RocksStore::set_compaction_period(Family& family, DurationMs period) {
+  if (!does_merge()) {
+    return {};
+  }
+  const std::int64_t seconds = (period.count() + 999) / 1000;
+  const rocksdb::Status set =
+      db_->SetOptions(family.handle, {{"periodic_compaction_seconds", std::to_string(seconds)}});
+  return set.ok() ? Status() : Status(error(set, "setting an option of"));
+}
+
 std::string RocksStore::next_sorted_path() {
   return path_ + "/sorted-" + std::to_string(next_sorted_.fetch_add(1));
 }
@@ -293,7 +346,42 @@ Status RocksStore::ingest(const std::vector<SortedFile>& files) {
       WEIR_TRY(limit_outdated(*file.family));
     }
   }
+  for (const SortedFile& file : files) {
+    if (is_far_behind(*file.family)) {
+      is_far_behind_ = true;
+    }
+  }
   return {};
+}
+
+bool RocksStore::does_merge() const {
+  using Style = RocksDbSettings::CompactionStyle;
+  return options_.settings.compaction_style == Style::kLevel ||
+         options_.settings.compaction_style == Style::kUniversal;
+}
+
+bool RocksStore::is_far_behind(const Family& family) const {
+  std::string files;
+  return options_.has_compactions && does_merge() &&
+         db_->GetProperty(family.handle, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0",
+                          &files) &&
+         std::stoi(files) >= kFilesBehind;
+}
+
+void RocksStore::wait_for_compactions(std::chrono::milliseconds most) {
+  listener_->wait_for_compaction(most);
+  is_far_behind_ = std::any_of(families_.begin(), families_.end(), [this](const auto& family) {
+    return is_far_behind(*family.second);
+  });
+}
+
+RocksStore::Figures RocksStore::figures() const {
+  Figures figures;
+  // Zero where RocksDB does not know.
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &figures.table_bytes);
+  db_->GetAggregatedIntProperty(rocksdb::DB::Properties::kEstimatePendingCompactionBytes,
+                                &figures.pending_compaction_bytes);
+  return figures;
 }
 
 /// RocksDB looks at how much is outdated only once there are kRunsMax runs. Where a run is a large
@@ -340,6 +428,7 @@ Result<RocksStore::LiveFiles> RocksStore::live_files(const std::string& link_dir
       return error(found, "listing the files of");
     }
     LiveFiles result;
+    result.link_directory = link_directory;
     FileSystem& files = local_file_system();
     WEIR_TRY(files.create_directories(link_directory));
     for (const rocksdb::LiveFileStorageInfo& info : infos) {
@@ -350,7 +439,9 @@ Result<RocksStore::LiveFiles> RocksStore::live_files(const std::string& link_dir
         std::error_code failure;
         std::filesystem::create_hard_link(path, file.link, failure);
         if (failure) {
-          return Error{ErrorCode::kIo, "linking " + path + ": " + failure.message()};
+          const bool is_full = failure == std::errc::no_space_on_device;
+          return with_mend({is_full ? ErrorCode::kNoSpace : ErrorCode::kIo,
+                            "linking " + path + ": " + failure.message()});
         }
         result.tables.push_back(std::move(file));
       } else if (info.file_type == rocksdb::kDescriptorFile) {
@@ -372,6 +463,10 @@ Result<RocksStore::LiveFiles> RocksStore::live_files(const std::string& link_dir
   }
   Result<LiveFiles> result = listed();
   const rocksdb::Status released = db_->EnableFileDeletions(false);
+  if (!result.ok() || !released.ok()) {
+    std::error_code ignored;
+    std::filesystem::remove_all(link_directory, ignored);
+  }
   if (!released.ok()) {
     return error(released, "releasing the files of");
   }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -9,6 +11,7 @@
 
 #include <rocksdb/db.h>
 
+#include "state/rocksdb/parallel_work.h"
 #include "state/rocksdb/rocks_filter.h"
 #include "state/rocksdb/rocks_memory.h"
 #include "state/rocksdb/rocksdb_settings.h"
@@ -16,6 +19,9 @@
 #include "weir/result.h"
 
 namespace weir::state {
+
+/// The same failure of working files, with what may be done about it.
+Error with_mend(Error error);
 
 /// One RocksDB instance in a directory of its own, which goes with it. What is written comes as
 /// whole sorted files (ingest), so there is no log and nothing in memory that a flush would have to
@@ -36,6 +42,7 @@ class RocksStore {
     std::shared_ptr<RocksMemory> memory;
     std::shared_ptr<RocksDirectory> directory;
     bool has_compactions = true;  ///< false: files stay as they come
+    Helpers transfers;            ///< for files that are stored or restored
   };
   struct FamilySpec {
     std::string name;
@@ -53,6 +60,8 @@ class RocksStore {
   Result<Family*> import(RocksStore& from, const std::string& name, const std::string& new_name,
                          KeyGroupRange key_groups);
   Status drop_family(Family* family);
+  /// Files that are older are compacted when the family changes. 0: age is no reason.
+  Status set_compaction_period(Family& family, DurationMs period);
   Family* family(const std::string& name);
 
   /// A sorted file of one family, to be made durable in RocksDB's sense by ingest().
@@ -62,6 +71,18 @@ class RocksStore {
   };
   /// All files or none. One thread at a time.
   Status ingest(const std::vector<SortedFile>& files);
+  /// Compactions have fallen so far behind that whoever writes should wait for them.
+  bool is_far_behind() const { return is_far_behind_.load(std::memory_order_relaxed); }
+  /// Returns when one has ended, or after `most`. On the thread that adds families.
+  void wait_for_compactions(std::chrono::milliseconds most);
+
+  /// How the instance is doing.
+  struct Figures {
+    std::uint64_t table_bytes = 0;               ///< on disk, of all files in use
+    std::uint64_t pending_compaction_bytes = 0;  ///< that RocksDB thinks it should rewrite
+  };
+  Figures figures() const;
+
   /// For rocksdb::SstFileWriter.
   const rocksdb::Options& sorted_file_options() const { return sorted_file_options_; }
   std::string next_sorted_path();
@@ -74,12 +95,13 @@ class RocksStore {
     std::optional<std::uint32_t> crc32c;  ///< by RocksDB, when it wrote the file
   };
   struct LiveFiles {
+    std::string link_directory;  ///< for the caller to remove
     std::vector<LiveFile> tables;
     std::string manifest_name;
     std::string manifest;  ///< content
     std::string current;   ///< content
   };
-  /// `link_directory` must not exist yet.
+  /// `link_directory` must not exist yet. After a failure it does not exist either.
   Result<LiveFiles> live_files(const std::string& link_directory);
 
   rocksdb::DB& db() { return *db_; }
@@ -95,6 +117,8 @@ class RocksStore {
   rocksdb::DBOptions instance_options() const;
   Family* adopt(Family family);
   Status limit_outdated(Family& family);
+  bool does_merge() const;
+  bool is_far_behind(const Family& family) const;
 
   const Options options_;
   const std::string path_;
@@ -104,6 +128,7 @@ class RocksStore {
   std::map<std::string, std::unique_ptr<Family>> families_;
   rocksdb::ColumnFamilyHandle* default_family_ = nullptr;
   std::atomic<std::uint64_t> next_sorted_{1};
+  std::atomic<bool> is_far_behind_{false};
 };
 
 }  // namespace weir::state

@@ -141,5 +141,25 @@ TEST_F(RocksStoreTest, KeepsWhatIsOutdatedBelowAShareOfTheState) {
   }
 }
 
+TEST_F(RocksStoreTest, WritersHearWhenCompactionsAreFarBehind) {
+  const std::unique_ptr<RocksStore> store = open(true);
+  RocksStore::Family* const family = store->add_family("table:counts#0-127", {0, 127}).value();
+  auto others = std::make_unique<BusyCompactionThreads>();
+  write(*store, family, 1);
+  EXPECT_FALSE(store->is_far_behind());
+  for (int file = 0; file < 100; ++file) {
+    write(*store, family, 1);
+  }
+  EXPECT_TRUE(store->is_far_behind());
+  store->wait_for_compactions(std::chrono::milliseconds(1));
+  EXPECT_TRUE(store->is_far_behind());
+  others.reset();
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (store->is_far_behind() && std::chrono::steady_clock::now() < give_up) {
+    store->wait_for_compactions(std::chrono::milliseconds(50));
+  }
+  EXPECT_FALSE(store->is_far_behind());
+}
+
 }  // namespace
 }  // namespace weir::state

@@ -96,7 +96,7 @@ class RocksTable final : public StateTable, public RestoreTarget {
   using MapEntryVisitor = std::function<bool(const MapEntryKey& key, const void* value)>;
   void for_each_map_entry(StateNamespace ns, std::uint32_t hash, std::string_view key,
                           const MapEntryVisitor& visit);
-  bool removes_expired() const override { return descriptor_.is_expired != nullptr; }
+  bool removes_expired() const override { return descriptor_.expiry.in_compactions; }
 
   const StateSchema& schema() const override { return schema_; }
   const StateTableDescriptor& descriptor() const override { return descriptor_; }

@@ -25,7 +25,7 @@ bool TimerByTime::parse(std::string_view bytes, TimerByTime& out) {
 }
 
 StateTableDescriptor RocksTimerQueue::descriptor(std::string name) {
-  return {std::move(name), &type_ops<std::string>(), &type_ops<std::uint8_t>(), nullptr, nullptr};
+  return {std::move(name), &type_ops<std::string>(), &type_ops<std::uint8_t>(), nullptr, {}};
 }
 
 RocksTimerQueue::RocksTimerQueue(StateTable& table, const TypeOps& key)

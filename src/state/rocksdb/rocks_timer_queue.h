@@ -31,9 +31,16 @@ class RocksTimerQueue final : public TimerQueue {
   std::int64_t next_timestamp() override;
   bool pop(std::int64_t now, Timer& timer) override;
   std::size_t size() const override { return size_; }
+  /// About what the queue takes, and the table for its namespaces; the table's values not.
+  std::size_t memory_bytes() const {
+    return buckets_.size() * kBucketBytes + head_.capacity() * (sizeof(Node) + kTimerBytes);
+  }
 
  private:
   static constexpr int kBucketBits = 10;
+  /// Of a bucket here and in the table, measured: 0.7 GB for 2.5 million.
+  static constexpr std::size_t kBucketBytes = 280;
+  static constexpr std::size_t kTimerBytes = 48;  ///< what Node::timer owns
   struct Node {
     std::int64_t timestamp;
     std::uint32_t hash;

@@ -164,5 +164,27 @@ TEST(RocksTimerQueue, FiresWhatWasAddedAndNotRemovedAcrossRestores) {
   }
 }
 
+TEST(RocksTimerQueue, TheMemoryOfTimersThatAreSpreadFarIsCounted) {
+  TemporaryDirectory directory;
+  ManualExecutor executor;
+  RocksDbSettings settings;
+  settings.local_directory = directory.file("local");
+  RocksDbBackend backend({"test", 128, {0, 127}, settings, executor.runner()});
+  ASSERT_TRUE(backend.open().ok());
+  TimerQueue& queue = *value_or_fail(backend.open_timers("timers", type_ops<std::string>()));
+  const std::string key = "key";
+  const auto add = [&](std::int64_t seconds) {
+    queue.add(seconds * 1024, kNoNamespace, &key, key_hash(key));
+  };
+  add(0);
+  const std::size_t before = backend.memory_bytes();
+  constexpr std::int64_t kSeconds = 10'000;
+  for (std::int64_t i = 1; i <= kSeconds; ++i) {
+    add(i);
+  }
+  const std::size_t spread = backend.memory_bytes() - before;
+  EXPECT_GE(spread, kSeconds * 300U) << "timers and seconds";
+}
+
 }  // namespace
 }  // namespace weir::state::test

@@ -19,7 +19,17 @@ constexpr std::size_t kEncodedPerEntry = 4;
 constexpr std::size_t kEncodedPerCall = 16;
 /// How far weir's caches may exceed their memory while runs are on their way down.
 constexpr double kOverrun = 0.25;
+/// A batch that finds compactions far behind waits so long for them.
+constexpr std::chrono::milliseconds kCompactionWait{20};
 constexpr std::size_t kDirtyBytesMin = std::size_t{256} << 10;
+
+/// The directories in turn, whichever job of the process asks.
+const std::string& next_directory(const RocksDbSettings& settings) {
+  static std::atomic<std::size_t> turn{0};
+  const std::vector<std::string>& others = settings.more_local_directories;
+  const std::size_t i = others.empty() ? 0 : turn.fetch_add(1) % (others.size() + 1);
+  return i == 0 ? settings.local_directory : others[i - 1];
+}
 
 }  // namespace
 
@@ -53,11 +63,13 @@ void RocksDbBackend::start_snapshot(SnapshotOptions options) {
 RocksDbBackend::CopyProgress RocksDbBackend::copy_slice(std::size_t entries_max) {
   return impl_->copy_slice(entries_max);
 }
-void RocksDbBackend::abandon_snapshot(Error reason) { impl_->abandon_snapshot(std::move(reason)); }
+void RocksDbBackend::abandon_snapshot(CheckpointId checkpoint, const Error& reason) {
+  impl_->abandon_snapshot(checkpoint, reason);
+}
 bool RocksDbBackend::is_copying() const { return impl_->is_copying(); }
 std::size_t RocksDbBackend::memory_bytes() const { return impl_->memory_bytes(); }
 std::uint64_t RocksDbBackend::entry_count() const { return impl_->entry_count(); }
-std::uint64_t RocksDbBackend::memory_waits() const { return impl_->memory_waits(); }
+RocksDbBackend::Figures RocksDbBackend::figures() const { return impl_->figures(); }
 const std::string& RocksDbBackend::local_path() const { return impl_->local_path(); }
 void RocksDbBackend::write_all_down() { impl_->write_all_down(); }
 
@@ -95,9 +107,10 @@ RocksDbBackend::Impl::~Impl() {
 }
 
 Status RocksDbBackend::Impl::open_store() {
-  WEIR_ASSIGN(shared_->directory, RocksDirectory::of_process(options_.settings.local_directory));
+  WEIR_ASSIGN(shared_->directory, RocksDirectory::of_process(next_directory(options_.settings)));
   shared_->memory = RocksMemory::of_process(options_.settings);
   shared_->run = options_.run;
+  shared_->transfers = {options_.run, options_.settings.transfer_threads};
   return {};
 }
 
@@ -130,7 +143,8 @@ Status RocksDbBackend::Impl::open_new_store() {
   if (store_ != nullptr) {
     return {};
   }
-  RocksStore::Options how{options_.owner, options_.settings, shared_->memory, shared_->directory};
+  RocksStore::Options how{options_.owner, options_.settings, shared_->memory, shared_->directory,
+                          true,           shared_->transfers};
   std::string path = how.directory->next(how.owner);
   WEIR_ASSIGN(shared_->store, RocksStore::open(std::move(how), std::move(path), {}));
   store_ = shared_->store.get();
@@ -172,10 +186,11 @@ Result<RocksDbBackend::Impl::OpenState*> RocksDbBackend::Impl::open_state(StateR
   }
   WEIR_TRY(fill_families(*store_, stored, options_.key_groups));
   for (RocksStore::Family* family : stored.families) {
-    if (request.table.is_expired != nullptr) {
-      family->filter->set_expiry([is_expired = request.table.is_expired] {
-        return [is_expired, now = system_clock().wall_ms()](std::string_view value) {
-          return is_expired(value, now);
+    if (request.table.expiry.in_compactions) {
+      WEIR_TRY(store_->set_compaction_period(*family, request.table.expiry.compaction_period));
+      family->filter->set_expiry([of = request.table.expiry.of, clock = &clock()] {
+        return [of, now = clock->wall_ms()](std::string_view value, std::string& rest) {
+          return of(value, now, rest);
         };
       });
     }
@@ -225,7 +240,9 @@ Result<TimerQueue*> RocksDbBackend::Impl::open_timers(std::string name, const Ty
                           is_by_time ? RocksLayout::kTimersByTime : RocksLayout::kAsInStateFiles,
                           {}}));
   if (state->timers == nullptr && is_by_time) {
-    state->timers = std::make_unique<RocksTimerQueue>(*state->table, key);
+    auto queue = std::make_unique<RocksTimerQueue>(*state->table, key);
+    state->timers_by_time = queue.get();
+    state->timers = std::move(queue);
   } else if (state->timers == nullptr) {
     state->timers = std::make_unique<HeapTimerQueue>(*state->table, key);
   }
@@ -235,9 +252,19 @@ Result<TimerQueue*> RocksDbBackend::Impl::open_timers(std::string name, const Ty
 std::size_t RocksDbBackend::Impl::memory_bytes() const {
   std::size_t total = 0;
   for (const auto& [id, state] : states_) {
-    total += state.table->memory_bytes();
+    total += state.memory_bytes();
   }
   return total;
+}
+
+RocksDbBackend::Figures RocksDbBackend::Impl::figures() const {
+  Figures figures = figures_;
+  if (store_ != nullptr) {
+    const RocksStore::Figures of_store = store_->figures();
+    figures.table_bytes = of_store.table_bytes;
+    figures.pending_compaction_bytes = of_store.pending_compaction_bytes;
+  }
+  return figures;
 }
 
 std::uint64_t RocksDbBackend::Impl::entry_count() const {
@@ -276,6 +303,10 @@ void RocksDbBackend::Impl::before_create(RocksTable& table, std::size_t entries)
   if (!healthy.ok()) {
     fail(healthy.error());
   }
+  if (store_->is_far_behind()) {
+    ++figures_.compaction_waits;
+    store_->wait_for_compactions(kCompactionWait);
+  }
   if (!runs_.empty()) {
     encode(kEncodedPerCall + kEncodedPerEntry * entries);
   }
@@ -287,7 +318,7 @@ void RocksDbBackend::Impl::before_create(RocksTable& table, std::size_t entries)
 }
 
 void RocksDbBackend::Impl::charge(OpenState& state) {
-  const auto bytes = static_cast<std::int64_t>(state.table->memory_bytes());
+  const auto bytes = static_cast<std::int64_t>(state.memory_bytes());
   shared_->memory->add_cached(bytes - std::exchange(state.charged_bytes, bytes));
 }
 
@@ -320,7 +351,7 @@ void RocksDbBackend::Impl::make_room(OpenState& state, std::size_t entries) {
       epochs.below.load(std::memory_order_acquire) >= epochs.encoded) {
     return;
   }
-  ++memory_waits_;
+  ++figures_.memory_waits;
   if (may_close) {
     close_epoch(nullptr);
   }

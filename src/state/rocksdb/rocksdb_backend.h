@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "io/file_system.h"
 #include "state/rocksdb/rocksdb_settings.h"
 #include "state/snapshot.h"
@@ -44,6 +45,9 @@ class RocksDbBackend final : public KeyedStateBackend {
     RocksDbSettings settings;
     /// Executes a job on some I/O thread, soon; must not drop it.
     std::function<void(std::function<void()> job)> run;
+    /// By which values expire; used on any thread, outlives the process' compactions. Null: the
+    /// machine's.
+    Clock* clock = nullptr;
   };
   enum class CopyProgress {
     kDone,  ///< nothing is left to be copied on this thread
@@ -93,14 +97,20 @@ class RocksDbBackend final : public KeyedStateBackend {
   /// before.
   void start_snapshot(SnapshotOptions options);
   CopyProgress copy_slice(std::size_t entries_max = 2048);
-  /// The running snapshots are not wanted any more.
-  void abandon_snapshot(Error reason);
+  /// That snapshot is not wanted any more: what of it is under way ends soon, on I/O threads, too.
+  void abandon_snapshot(CheckpointId checkpoint, const Error& reason);
   bool is_copying() const;
 
   std::size_t memory_bytes() const;
   std::uint64_t entry_count() const;
-  /// How often the operator has waited until memory could be freed.
-  std::uint64_t memory_waits() const;
+  /// How it is doing.
+  struct Figures {
+    std::uint64_t table_bytes = 0;               ///< RocksDB's files on the local disk
+    std::uint64_t pending_compaction_bytes = 0;  ///< that it thinks it should rewrite
+    std::uint64_t memory_waits = 0;              ///< of the operator until memory could be freed
+    std::uint64_t compaction_waits = 0;  ///< of the operator for compactions that are far behind
+  };
+  Figures figures() const;
   /// For tests: where RocksDB's files are.
   const std::string& local_path() const;
   /// For tests and benches: everything written so far goes down now.

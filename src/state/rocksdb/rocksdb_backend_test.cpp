@@ -262,11 +262,12 @@ TEST_F(RocksDbBackendTest, WhatRocksDbCannotWriteIsOneErrorThatNamesTheDirectory
 
 TEST_F(RocksDbBackendTest, ExpiredValuesAreLeftOutByCompactions) {
   StateTableDescriptor descriptor = describe<std::int64_t, std::int64_t>("sums");
-  descriptor.is_expired = [](std::string_view encoded, TimestampMs) {
+  descriptor.expiry.of = [](std::string_view encoded, TimestampMs, std::string&) {
     std::int64_t value = 0;
     std::memcpy(&value, encoded.data(), sizeof(value));
-    return value < 0;
+    return value < 0 ? Expiry::kAll : Expiry::kNothing;
   };
+  descriptor.expiry.in_compactions = true;
   const auto backend = make();
   StateTable& sums = *value_or_fail(backend->open_table(descriptor));
   EXPECT_TRUE(sums.removes_expired());
@@ -366,7 +367,7 @@ TEST_F(RocksDbBackendTest, WhereMemoryIsTooLittleForAllNobodyWaitsInVain) {
   }
   std::uint64_t waits = 0;
   for (int i = 0; i < kBackends; ++i) {
-    waits += backends[static_cast<std::size_t>(i)]->memory_waits();
+    waits += backends[static_cast<std::size_t>(i)]->figures().memory_waits;
     for (std::int64_t key = 0; key < kKeys; key += 997) {
       ASSERT_EQ(sum_of(*tables[static_cast<std::size_t>(i)], key), 10 * key);
     }
