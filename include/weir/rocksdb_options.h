@@ -51,6 +51,7 @@ struct ConfigEnum<RocksDbTimerService> {
 
 namespace detail {
 
+Status rocksdb_compaction_style(const RocksDbCompactionStyle& value);
 Status rocksdb_compression_per_level(const std::string& value);
 std::optional<RocksDbCompression> find_rocksdb_compression(std::string_view name);
 
@@ -101,8 +102,9 @@ inline constexpr ConfigOption<int> kRocksDbThreads{"state.backend.rocksdb.thread
                                                    detail::number_in<1, 1024, int>};
 inline constexpr ConfigOption<RocksDbCompactionStyle> kRocksDbCompactionStyle{
     "state.backend.rocksdb.compaction.style", "UNIVERSAL",
-    "UNIVERSAL rewrites, and so uploads, less than LEVEL and takes more space. (Flink: LEVEL.)",
-    nullptr};
+    "UNIVERSAL rewrites, and so uploads, less than LEVEL and takes more space; FIFO, which loses "
+    "state, is refused. (Flink: LEVEL.)",
+    detail::rocksdb_compaction_style};
 inline constexpr ConfigOption<bool> kRocksDbBloomFilter{
     "state.backend.rocksdb.use-bloom-filter", "true",
     "Filters that tell which files do not have a key. (Flink: false.)", nullptr};

@@ -73,6 +73,20 @@ std::optional<std::uint32_t> crc_of(const std::string& checksum, const std::stri
   return crc;
 }
 
+Status check(const RocksDbSettings& settings) {
+  if (settings.compaction_style == RocksDbSettings::CompactionStyle::kFifo) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "state.backend.rocksdb.compaction.style: FIFO removes the oldest files, and with "
+                 "them state; use UNIVERSAL or LEVEL"};
+  }
+  if (settings.compression_per_level.empty()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "state.backend.rocksdb.compression.per.level names no compression; use "
+                 "NO_COMPRESSION for none"};
+  }
+  return {};
+}
+
 }  // namespace
 
 /// Hears of what fails in the background.
@@ -168,7 +182,7 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
       options.compaction_options_universal.max_size_amplification_percent = kOutdatedMaxPercent;
       break;
     case RocksDbSettings::CompactionStyle::kFifo:
-      options.compaction_style = rocksdb::kCompactionStyleFIFO;
+      WEIR_CHECK_MESSAGE(false, "open() refuses it");
       break;
     case RocksDbSettings::CompactionStyle::kNone:
       options.compaction_style = rocksdb::kCompactionStyleNone;
@@ -205,6 +219,7 @@ RocksStore::Family* RocksStore::adopt(Family family) {
 
 Result<std::unique_ptr<RocksStore>> RocksStore::open(Options options, std::string path,
                                                      const std::vector<FamilySpec>& families) {
+  WEIR_TRY(check(options.settings));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(path)));
   WEIR_TRY(local_file_system().create_directories(store->path_));
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
