@@ -47,6 +47,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::uint64_t entry_count() const;
   const std::string& local_path() const { return store_->path(); }
   void write_all_down();
+  void evict_all();
   std::uint64_t memory_waits() const { return memory_waits_; }
 
  private:

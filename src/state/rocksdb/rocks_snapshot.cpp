@@ -95,7 +95,8 @@ class Upload {
     const std::uint64_t length = out->size_bytes();
     WEIR_TRY(out->close());
     if (length != table.length_bytes || (crc.has_value() && written_crc != *crc)) {
-      return Error{ErrorCode::kCorruption,
+      // A working file: a restart makes it anew.
+      return Error{ErrorCode::kIo,
                    "file " + table.link + " has other bytes than when RocksDB wrote it"};
     }
     return RocksDbFile{to.name, {length, written_crc}, meta};

@@ -475,7 +475,8 @@ void RocksTable::encode_node(Node& node, RocksTablePart& part) {
   encode_value(node, scratch_value_);
   part.run.add(scratch_key_, scratch_value_);
   node.is_below = true;
-  space.first_down = space.first_down == 0 ? part.epoch : space.first_down;
+  // A later run's entries may be encoded before an earlier one's, see mark().
+  space.first_down = space.first_down == 0 ? part.epoch : std::min(space.first_down, part.epoch);
   const std::size_t more_bytes =
       (descriptor_.key->is_trivially_copyable ? 0 : scratch_key_.size()) +
       (descriptor_.value->is_trivially_copyable ? 0 : scratch_value_.size());

@@ -60,6 +60,7 @@ std::uint64_t RocksDbBackend::entry_count() const { return impl_->entry_count();
 std::uint64_t RocksDbBackend::memory_waits() const { return impl_->memory_waits(); }
 const std::string& RocksDbBackend::local_path() const { return impl_->local_path(); }
 void RocksDbBackend::write_all_down() { impl_->write_all_down(); }
+void RocksDbBackend::evict_all() { impl_->evict_all(); }
 
 // --- Life --------------------------------------------------------------------------------------
 
@@ -370,6 +371,14 @@ void RocksDbBackend::Impl::write_all_down() {
   close_epoch(nullptr);
   encode_all();
   work_->wait();
+}
+
+void RocksDbBackend::Impl::evict_all() {
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max() / 2;
+  for (auto& [id, state] : states_) {
+    state.table->evict(kAll, kAll, true);
+    charge(state);
+  }
 }
 
 }  // namespace weir::state

@@ -105,6 +105,8 @@ class RocksDbBackend final : public KeyedStateBackend {
   const std::string& local_path() const;
   /// For tests and benches: everything written so far goes down now.
   void write_all_down();
+  /// For tests: as if memory had run out.
+  void evict_all();
 
  private:
   class Impl;

@@ -43,7 +43,7 @@ class ValueCache {
     std::uint32_t id = 0;
     std::uint32_t head = kNone;
     std::uint64_t size = 0;        ///< live entries, here or below
-    std::uint32_t first_down = 0;  ///< first epoch of which something lies below; 0: nothing does
+    std::uint32_t first_down = 0;  ///< lowest epoch of which something is below, or soon; 0: none
     std::uint32_t dropped_epoch = 0;  ///< in which it was dropped; 0: it was not
     std::uint32_t scans = 0;          ///< under way: nothing of it may be evicted
     GroupCounts groups;
