@@ -49,6 +49,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   void write_all_down();
   void evict_all();
   std::uint64_t memory_waits() const { return memory_waits_; }
+  Reads reads() const;
 
  private:
   struct StateRequest {
@@ -111,7 +112,8 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
 
   // RocksTableOwner.
   RocksEpochs& epochs() override { return shared_->epochs; }
-  void before_create(RocksTable& table, std::size_t entries) override;
+  void before_call(RocksTable& table, std::size_t entries, CallKind kind) override;
+  std::size_t protected_bytes_max() const override;
   void on_dirty(std::size_t bytes) override { dirty_bytes_ += bytes; }
   RocksTablePart& part_of(const RocksTable& table, std::uint32_t epoch) override;
   [[noreturn]] void fail(Error error) override;
@@ -131,7 +133,9 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   void encode(std::size_t entries_max);
   void encode_all();
   void hand_down(Run run);
-  void make_room(OpenState& state, std::size_t entries);
+  void make_room(OpenState& state, std::size_t entries, CallKind kind);
+  std::size_t excess_of(const OpenState& state) const;
+  void give_way();
   void charge(OpenState& state);
   std::size_t dirty_bytes_max() const;
 
@@ -147,6 +151,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::vector<std::weak_ptr<RocksSnapshot>> snapshots_;  ///< that may be under way
   std::size_t dirty_bytes_ = 0;
   std::uint64_t memory_waits_ = 0;
+  bool is_idle_ = false;  ///< nobody called since the last snapshot began
 };
 
 }  // namespace weir::state

@@ -16,6 +16,9 @@ void RocksDbBackend::Impl::start_snapshot(SnapshotOptions options) {
   snapshot->index.key_groups = options_.key_groups;
   snapshot->index.checkpoint = snapshot->options().checkpoint;
   close_epoch(snapshot);
+  if (std::exchange(is_idle_, true)) {
+    give_way();
+  }
 }
 
 RocksDbBackend::CopyProgress RocksDbBackend::Impl::copy_slice(std::size_t entries_max) {

@@ -101,6 +101,12 @@ class RocksDbBackend final : public KeyedStateBackend {
   std::uint64_t entry_count() const;
   /// How often the operator has waited until memory could be freed.
   std::uint64_t memory_waits() const;
+  /// Keys that were looked for in RocksDB: by themselves, each of which waits, and together.
+  struct Reads {
+    std::uint64_t single = 0;
+    std::uint64_t together = 0;
+  };
+  Reads reads() const;
   /// For tests: where RocksDB's files are.
   const std::string& local_path() const;
   /// For tests and benches: everything written so far goes down now.
