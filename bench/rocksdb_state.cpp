@@ -1,5 +1,8 @@
 // The RocksDB backend alone, without a pipeline around it. Prints one line of JSON.
 //   bench_rocksdb_state update keys updates zipf|uniform memory_mb    read-modify-write in batches
+//   bench_rocksdb_state process keys updates zipf|uniform memory_mb   the same as a process
+//   function
+//                                                       does it: prefetch, then key by key
 //   bench_rocksdb_state upload keys changed checkpoints pause_ms memory_mb
 //                                                       bytes that checkpoints store, a while apart
 //   bench_rocksdb_state restore keys memory_mb                        reopening, and 2 -> 3 -> 2
@@ -149,17 +152,23 @@ class Subject {
     }
   }
   void flush() {
-    table_->upsert(
-        kNoNamespace,
-        {reinterpret_cast<const std::byte*>(keys_), sizeof(std::uint64_t), hashes_, count_},
-        values_);
+    const KeyColumn column{reinterpret_cast<const std::byte*>(keys_), sizeof(std::uint64_t),
+                           hashes_, count_};
+    if (is_key_by_key_) {
+      table_->prefetch(kNoNamespace, column);
+    } else {
+      table_->upsert(kNoNamespace, column, values_);
+    }
     for (std::size_t i = 0; i < count_; ++i) {
-      auto* sum = static_cast<Sum*>(values_[i]);
+      auto* sum = static_cast<Sum*>(
+          is_key_by_key_ ? table_->find_or_create(kNoNamespace, &keys_[i], hashes_[i])
+                         : values_[i]);
       sum->sum += bench::amount_of(keys_[i]);
       ++sum->count;
     }
     count_ = 0;
   }
+  void work_key_by_key() { is_key_by_key_ = true; }
   /// Takes a checkpoint and waits for it. `barrier_s`: how long the operator stood still.
   Files checkpoint(const Files& reusable, double* barrier_s = nullptr) {
     std::atomic<bool> is_done = false;
@@ -196,6 +205,7 @@ class Subject {
   std::unique_ptr<RocksDbBackend> backend_;
   StateTable* table_ = nullptr;
   CheckpointId checkpoint_ = 0;
+  bool is_key_by_key_ = false;
   std::size_t count_ = 0;
   std::uint64_t keys_[kBatch];
   std::uint32_t hashes_[kBatch];
@@ -206,7 +216,7 @@ constexpr KeyGroupRange kAll{0, kMaxParallelism - 1};
 
 std::uint64_t number(const char* text) { return std::strtoull(text, nullptr, 10); }
 
-int update(char** arguments) {
+int update(char** arguments, bool is_key_by_key) {
   const std::uint64_t keys = number(arguments[0]);
   const std::uint64_t updates = number(arguments[1]);
   Io io;
@@ -215,6 +225,9 @@ int update(char** arguments) {
     subject.add(bench::key_of(i));
   }
   subject.flush();
+  if (is_key_by_key) {
+    subject.work_key_by_key();
+  }
   bench::KeyStream stream(keys, std::strcmp(arguments[2], "zipf") == 0);
   const bench::Stopwatch watch;
   for (std::uint64_t i = 0; i < updates; ++i) {
@@ -372,8 +385,8 @@ int restore(char** arguments) {
 int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   int status = 2;
-  if (mode == "update" && argc == 6) {
-    status = update(argv + 2);
+  if ((mode == "update" || mode == "process") && argc == 6) {
+    status = update(argv + 2, mode == "process");
   } else if (mode == "upload" && argc == 7) {
     status = upload(argv + 2);
   } else if (mode == "restore" && argc == 4) {

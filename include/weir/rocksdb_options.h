@@ -52,6 +52,7 @@ struct ConfigEnum<RocksDbTimerService> {
 
 namespace detail {
 
+Status rocksdb_compaction_style(const RocksDbCompactionStyle& value);
 Status rocksdb_compression_per_level(const std::string& value);
 /// Separated by ','.
 Status locations(const std::string& value);
@@ -127,8 +128,9 @@ inline constexpr ConfigOption<int> kRocksDbTransferThreads{
     detail::number_in<1, 1024, int>};
 inline constexpr ConfigOption<RocksDbCompactionStyle> kRocksDbCompactionStyle{
     "state.backend.rocksdb.compaction.style", "UNIVERSAL",
-    "UNIVERSAL rewrites, and so uploads, less than LEVEL and takes more space. (Flink: LEVEL.)",
-    nullptr};
+    "UNIVERSAL rewrites, and so uploads, less than LEVEL and takes more space; FIFO, which loses "
+    "state, is refused. (Flink: LEVEL.)",
+    detail::rocksdb_compaction_style};
 inline constexpr ConfigOption<bool> kRocksDbDynamicLevels{
     "state.backend.rocksdb.compaction.level.use-dynamic-size", "true",
     "With LEVEL: the last level has most of the state, and levels above take what they need. "

@@ -359,7 +359,14 @@ TEST(ConfigurationValidate, SettingsOfRocksDbNeedRocksDb) {
   EXPECT_EQ(message_of(validate(configuration)), "");
   configuration.set(options::kRocksDbCompression, "NO_COMPRESSION;GZIP");
   EXPECT_THAT(message_of(validate(configuration)), HasSubstr("'GZIP'"));
-  configuration.set(options::kRocksDbCompression, "ZSTD").set(options::kRocksDbWriteBufferCount, 3);
+  configuration.set(options::kRocksDbCompression, " ");
+  EXPECT_THAT(message_of(validate(configuration)), HasSubstr("use NO_COMPRESSION"));
+  configuration.set(options::kRocksDbCompression, "ZSTD")
+      .set(options::kRocksDbCompactionStyle, RocksDbCompactionStyle::kFifo);
+  EXPECT_THAT(message_of(validate(configuration)),
+              AllOf(HasSubstr("FIFO removes the oldest files"), HasSubstr("LEVEL")));
+  configuration.set(options::kRocksDbCompactionStyle, RocksDbCompactionStyle::kLevel)
+      .set(options::kRocksDbWriteBufferCount, 3);
   EXPECT_THAT(message_of(validate(configuration)), HasSubstr("not available"));
 }
 

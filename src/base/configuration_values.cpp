@@ -308,8 +308,18 @@ Status job_id(const std::string& value) {
 
 Status fraction(const double& value) { return check_range(value, 0.0, 1.0); }
 
+Status rocksdb_compaction_style(const RocksDbCompactionStyle& value) {
+  if (value == RocksDbCompactionStyle::kFifo) {
+    return wrong("FIFO removes the oldest files, and with them state; use UNIVERSAL or LEVEL");
+  }
+  return {};
+}
+
 Status rocksdb_compression_per_level(const std::string& value) {
-  std::string_view rest = value;
+  std::string_view rest = trim(value);
+  if (rest.empty()) {
+    return wrong("names no compression; use NO_COMPRESSION for none");
+  }
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find(';'), rest.size());
     const auto known = find_rocksdb_compression(trim(rest.substr(0, end)));

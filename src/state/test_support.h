@@ -46,6 +46,7 @@ class ManualExecutor {
   auto runner() {
     return [this](std::function<void()> job) { jobs_.push_back(std::move(job)); };
   }
+  bool is_idle() const { return jobs_.empty(); }
   void run_all() {
     while (!jobs_.empty()) {
       std::vector<std::function<void()>> jobs = std::exchange(jobs_, {});

@@ -49,6 +49,8 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   const std::string& local_path() const { return store_->path(); }
   void write_all_down();
   Figures figures() const;
+  void evict_all();
+  Reads reads() const;
 
  private:
   struct StateRequest {
@@ -119,7 +121,8 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
 
   // RocksTableOwner.
   RocksEpochs& epochs() override { return shared_->epochs; }
-  void before_create(RocksTable& table, std::size_t entries) override;
+  void before_call(RocksTable& table, std::size_t entries, CallKind kind) override;
+  std::size_t protected_bytes_max() const override;
   void on_dirty(std::size_t bytes) override { dirty_bytes_ += bytes; }
   RocksTablePart& part_of(const RocksTable& table, std::uint32_t epoch) override;
   [[noreturn]] void fail(Error error) override;
@@ -143,7 +146,9 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   void encode(std::size_t entries_max);
   void encode_all();
   void hand_down(Run run);
-  void make_room(OpenState& state, std::size_t entries);
+  void make_room(OpenState& state, std::size_t entries, CallKind kind);
+  std::size_t excess_of(const OpenState& state) const;
+  void give_way();
   void charge(OpenState& state);
   std::size_t dirty_bytes_max() const;
 
@@ -159,6 +164,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::vector<std::weak_ptr<RocksSnapshot>> snapshots_;  ///< that may be under way
   std::size_t dirty_bytes_ = 0;
   Figures figures_;  ///< those that the backend counts itself
+  bool is_idle_ = false;  ///< nobody called since the last snapshot began
 };
 
 }  // namespace weir::state

@@ -16,6 +16,9 @@ void RocksDbBackend::Impl::start_snapshot(SnapshotOptions options) {
   snapshot->index.key_groups = options_.key_groups;
   snapshot->index.checkpoint = snapshot->options().checkpoint;
   close_epoch(snapshot);
+  if (std::exchange(is_idle_, true)) {
+    give_way();
+  }
 }
 
 RocksDbBackend::CopyProgress RocksDbBackend::Impl::copy_slice(std::size_t entries_max) {
@@ -152,7 +155,9 @@ void RocksDbBackend::Impl::store_snapshot(const std::shared_ptr<Shared>& shared,
     Result<std::vector<RocksDbFile>> stored =
         store_live_files(*snapshot, std::move(*files), shared->transfers);
     if (!stored.ok() && stored.error().code == ErrorCode::kCorruption) {
-      shared->fail(stored.error());  // Nor will any other checkpoint succeed.
+      // Nor will any other checkpoint succeed. But it is a working file, which a restart makes anew.
+      stored = Error{ErrorCode::kIo, stored.error().message};
+      shared->fail(stored.error());
     }
     snapshot->done(std::move(stored));
   });

@@ -245,7 +245,7 @@ TEST_F(RocksFaults, DamagedFilesAreNoticedWhereTheyAreRead) {
         }
       },
       std::runtime_error);
-  expect_failed(subtask, ErrorCode::kCorruption);
+  expect_failed(subtask, ErrorCode::kIo);
   subtask = {};
   expect_all(value_or_fail(restore(kept)), 1);
 }
@@ -259,10 +259,10 @@ TEST_F(RocksFaults, DamagedFilesGoIntoNoCheckpointAndEndTheAttempt) {
   damage(*subtask.backend);
   const auto failed = snapshot(subtask);
   ASSERT_FALSE(failed.ok());
-  EXPECT_EQ(failed.error().code, ErrorCode::kCorruption) << failed.error().message;
+  EXPECT_EQ(failed.error().code, ErrorCode::kIo) << failed.error().message;
   EXPECT_THAT(failed.error().message, HasSubstr("state.backend.rocksdb.localdir"));
   // Later checkpoints would fail as well.
-  expect_failed(subtask, ErrorCode::kCorruption);
+  expect_failed(subtask, ErrorCode::kIo);
   subtask = {};
   expect_all(value_or_fail(restore(files)), 1);
 }

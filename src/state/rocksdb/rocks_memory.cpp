@@ -99,12 +99,17 @@ Result<std::shared_ptr<RocksDirectory>> RocksDirectory::of_process(const std::st
   auto base_lock = lock_base(root);
   WEIR_TRY(named(base_lock.status()));
   remove_stale(root);
+  // What is still there belongs to someone: a process of another container, say, whose number is
+  // the same.
   static int number = 0;
-  std::string path = join_path(root, std::string(kDirectoryPrefix) + std::to_string(::getpid()) +
-                                         "-" + std::to_string(++number));
-  std::error_code ignored;
-  std::filesystem::remove_all(path, ignored);
-  WEIR_TRY(named(files.create_directory(path)));
+  std::string path;
+  Status created = Error{ErrorCode::kAlreadyExists, ""};
+  while (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) {
+    path = join_path(root, std::string(kDirectoryPrefix) + std::to_string(::getpid()) + "-" +
+                               std::to_string(++number));
+    created = files.create_directory(path);
+  }
+  WEIR_TRY(named(created));
   auto lock = files.lock(join_path(path, kLockName));
   WEIR_TRY(named(lock.status()));
   std::shared_ptr<RocksDirectory> made(

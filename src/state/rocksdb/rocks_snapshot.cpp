@@ -103,9 +103,11 @@ class Upload {
     const std::uint64_t length = out->size_bytes();
     WEIR_TRY(out->close());
     if (length != table.length_bytes || (crc.has_value() && written_crc != *crc)) {
-      return with_mend({ErrorCode::kCorruption, "operator " + snapshot_.index.owner + ": file " +
-                                                    table.link +
-                                                    " has other bytes than when RocksDB wrote it"});
+      return Error{ErrorCode::kCorruption,
+                   "operator " + snapshot_.index.owner + ": file " + table.link +
+                       " has other bytes than when RocksDB wrote it; a restart makes it anew. If "
+                       "it happens again, check the disk, or set state.backend.rocksdb.localdir to "
+                       "a directory of another one"};
     }
     return RocksDbFile{to.name, {length, written_crc}, meta};
   }

@@ -77,17 +77,26 @@ std::optional<std::uint32_t> crc_of(const std::string& checksum, const std::stri
   return crc;
 }
 
+Status check(const RocksDbSettings& settings) {
+  if (settings.compaction_style == RocksDbSettings::CompactionStyle::kFifo) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "state.backend.rocksdb.compaction.style: FIFO removes the oldest files, and with "
+                 "them state; use UNIVERSAL or LEVEL"};
+  }
+  if (settings.compression_per_level.empty()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "state.backend.rocksdb.compression.per.level names no compression; use "
+                 "NO_COMPRESSION for none"};
+  }
+  return {};
+}
+
 }  // namespace
 
 Error with_mend(Error error) {
   if (error.code == ErrorCode::kNoSpace) {
     error.message +=
         "; make room there, or set state.backend.rocksdb.localdir to a directory of a larger disk";
-  } else if (error.code == ErrorCode::kCorruption) {
-    error.message +=
-        "; the disk has other bytes than were written to it: check it, or set "
-        "state.backend.rocksdb.localdir to a directory of another one. No checkpoint needs these "
-        "files";
   }
   return error;
 }
@@ -207,7 +216,7 @@ rocksdb::ColumnFamilyOptions RocksStore::family_options(
       options.compaction_options_universal.max_size_amplification_percent = kOutdatedMaxPercent;
       break;
     case RocksDbSettings::CompactionStyle::kFifo:
-      options.compaction_style = rocksdb::kCompactionStyleFIFO;
+      WEIR_CHECK_MESSAGE(false, "open() refuses it");
       break;
     case RocksDbSettings::CompactionStyle::kNone:
       options.compaction_style = rocksdb::kCompactionStyleNone;
@@ -248,6 +257,7 @@ RocksStore::Family* RocksStore::adopt(Family family) {
 
 Result<std::unique_ptr<RocksStore>> RocksStore::open(Options options, std::string path,
                                                      const std::vector<FamilySpec>& families) {
+  WEIR_TRY(check(options.settings));
   std::unique_ptr<RocksStore> store(new RocksStore(std::move(options), std::move(path)));
   WEIR_TRY(local_file_system().create_directories(store->path_));
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <future>
 #include <numeric>
 #include <random>
@@ -104,6 +105,41 @@ class BusyCompactionThreads {
   std::atomic<int> ended_{0};
   int threads_ = 0;
 };
+
+TEST_F(RocksStoreTest, SettingsThatLoseStateOrSayNothingAreRefused) {
+  const auto refusal = [&](const RocksDbSettings& settings) {
+    const auto directory = RocksDirectory::of_process(directory_.file("local")).value();
+    const auto store =
+        RocksStore::open({"test", settings, std::make_shared<RocksMemory>(settings), directory},
+                         directory->next("test"), {});
+    return store.ok() ? "" : store.error().message;
+  };
+  RocksDbSettings fifo;
+  fifo.compaction_style = RocksDbSettings::CompactionStyle::kFifo;
+  EXPECT_NE(refusal(fifo).find("FIFO removes the oldest files"), std::string::npos);
+  RocksDbSettings without;
+  without.compression_per_level.clear();
+  EXPECT_NE(refusal(without).find("NO_COMPRESSION"), std::string::npos);
+}
+
+TEST_F(RocksStoreTest, TheDirectoryOfAProcessWithTheSameNumberElsewhereIsLeftAlone) {
+  // Two containers with one volume: both are process 1, say.
+  FileSystem& files = local_file_system();
+  const std::string base = directory_.file("local");
+  const std::string first = RocksDirectory::of_process(base).value()->next("x");
+  std::string own = first.substr(0, first.rfind('/'));
+  const std::size_t dash = own.rfind('-') + 1;
+  const std::string foreign = own.substr(0, dash) + std::to_string(std::stoi(own.substr(dash)) + 1);
+  ASSERT_TRUE(files.create_directories(foreign).ok());
+  const auto lock = files.lock(foreign + "/lock");
+  ASSERT_TRUE(lock.ok());
+  ASSERT_TRUE(files.create_directory(foreign + "/1-count").ok());
+
+  const auto next = RocksDirectory::of_process(base);
+  ASSERT_TRUE(next.ok()) << next.error().message;
+  EXPECT_TRUE(std::filesystem::exists(foreign + "/1-count"));
+  EXPECT_FALSE(next.value()->next("x").starts_with(foreign + "/"));
+}
 
 TEST_F(RocksStoreTest, ClosingDoesNotWaitForTheCompactionsOfOthers) {
   std::unique_ptr<RocksStore> store = open(true);

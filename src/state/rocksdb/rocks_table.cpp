@@ -1,6 +1,7 @@
 #include "state/rocksdb/rocks_table.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "state/rocksdb/rocks_key.h"
@@ -11,9 +12,6 @@
 
 namespace weir::state {
 namespace {
-
-/// Creates that come with so few entries are not worth a look at several keys at once.
-constexpr std::size_t kMultiGetMin = 4;
 
 std::uint32_t mix_of_map_entry(const void* key) {
   return static_cast<const MapEntryKey*>(key)->mix;
@@ -88,123 +86,11 @@ void RocksTable::encode_key(StateNamespace ns, std::uint32_t hash, const void* k
   }
 }
 
-void RocksTable::encode_value(Node& node, std::string& out) {
-  Encoder encoder(out);
-  encoder.raw(node.hash);
-  if (descriptor_.value->encodes_raw) {
-    encoder.bytes(cache_.value_of(node), descriptor_.value->size);
-  } else {
-    descriptor_.value->encode(cache_.value_of(node), encoder);
-  }
-  if (out.size() > kItemBytesMax) {
-    owner_.fail(Error{ErrorCode::kUser, "a value of type " + std::string(descriptor_.value->name) +
-                                            " takes " + std::to_string(out.size()) +
-                                            " bytes, more than " + std::to_string(kItemBytesMax)});
-  }
-}
-
 void RocksTable::make_value(void* to) const {
   if (descriptor_.initial_value != nullptr) {
     descriptor_.value->copy_construct(to, descriptor_.initial_value.get());
   } else {
     descriptor_.value->default_construct(to);
-  }
-}
-
-// --- Look-up -----------------------------------------------------------------------------------
-
-/// `stored`: what RocksDB has, hash first; empty when it has nothing.
-std::uint32_t RocksTable::install(Space& space, const void* key, std::uint32_t hash,
-                                  std::uint32_t tag, std::string_view stored,
-                                  std::size_t key_bytes) {
-  const std::uint32_t id = cache_.insert(space, hash, tag, key);
-  Node& node = cache_.node(id);
-  std::size_t more_bytes = descriptor_.key->is_trivially_copyable ? 0 : key_bytes;
-  if (!stored.empty()) {
-    void* value = cache_.value_of(node);
-    descriptor_.value->default_construct(value);
-    cache_.set_live(node);
-    if (stored.size() < kRocksValuePrefix || hash_of_rocks_value(stored) != hash ||
-        !decode_into(*descriptor_.value, stored.substr(kRocksValuePrefix), value)) {
-      owner_.fail(Error{ErrorCode::kCorruption,
-                        "state '" + descriptor_.name + "': a value in RocksDB does not decode"});
-    }
-    node.is_below = true;
-    more_bytes += descriptor_.value->is_trivially_copyable ? 0 : stored.size();
-  }
-  cache_.set_more_bytes(node, more_bytes);
-  return id;
-}
-
-std::uint32_t RocksTable::look_up(Space& space, const void* key, std::uint32_t hash) {
-  const std::uint32_t tag = tag_of(space, hash, key);
-  const std::uint32_t id = cache_.find(space.id, hash, tag, key);
-  if (id != ValueCache::kNone || is_complete(space)) {
-    return id;
-  }
-  scratch_key_.clear();
-  encode_key(space.ns, hash, key, scratch_key_);
-  rocksdb::PinnableSlice stored;
-  const rocksdb::Status status =
-      store_.db().Get(rocksdb::ReadOptions(), family_of(key_group_of(hash)).handle,
-                      slice_of(scratch_key_), &stored);
-  if (!status.ok() && !status.IsNotFound()) {
-    owner_.fail(store_.error(status, "reading state '" + descriptor_.name + "' from"));
-  }
-  return install(space, key, hash, tag, status.ok() ? view_of(stored) : std::string_view(),
-                 scratch_key_.size());
-}
-
-/// Reads the keys numbered in missing_, all at once: sorted, so that neighbours share a block.
-void RocksTable::load_missing(Space& space, const KeyColumn& column) {
-  struct Wanted {
-    std::uint32_t number;
-    std::size_t at;
-    std::size_t bytes;
-  };
-  std::vector<Wanted> wanted;
-  wanted.reserve(missing_.size());
-  std::string keys;
-  for (const std::uint32_t i : missing_) {
-    const std::size_t at = keys.size();
-    encode_key(space.ns, column.hashes[i], column.data + i * column.stride, keys);
-    wanted.push_back({i, at, keys.size() - at});
-  }
-  const auto key_of = [&](const Wanted& one) {
-    return std::string_view(keys).substr(one.at, one.bytes);
-  };
-  std::sort(wanted.begin(), wanted.end(),
-            [&](const Wanted& a, const Wanted& b) { return key_of(a) < key_of(b); });
-  wanted.erase(
-      std::unique(wanted.begin(), wanted.end(),
-                  [&](const Wanted& a, const Wanted& b) { return key_of(a) == key_of(b); }),
-      wanted.end());
-  std::vector<rocksdb::Slice> slices;
-  std::vector<rocksdb::PinnableSlice> values(wanted.size());
-  std::vector<rocksdb::Status> statuses(wanted.size());
-  slices.reserve(wanted.size());
-  for (const Wanted& one : wanted) {
-    slices.push_back(slice_of(key_of(one)));
-  }
-  for (std::size_t begin = 0; begin < wanted.size();) {
-    RocksStore::Family& family = family_of(key_group_of(column.hashes[wanted[begin].number]));
-    std::size_t end = begin + 1;
-    while (end < wanted.size() &&
-           &family_of(key_group_of(column.hashes[wanted[end].number])) == &family) {
-      ++end;
-    }
-    store_.db().MultiGet(rocksdb::ReadOptions(), family.handle, end - begin, slices.data() + begin,
-                         values.data() + begin, statuses.data() + begin, true);
-    begin = end;
-  }
-  for (std::size_t n = 0; n < wanted.size(); ++n) {
-    const std::uint32_t i = wanted[n].number;
-    if (!statuses[n].ok() && !statuses[n].IsNotFound()) {
-      owner_.fail(store_.error(statuses[n], "reading state '" + descriptor_.name + "' from"));
-    }
-    const std::byte* const key = column.data + i * column.stride;
-    install(space, key, column.hashes[i], tag_of(space, column.hashes[i], key),
-            statuses[n].ok() ? view_of(values[n]) : std::string_view(), wanted[n].bytes);
   }
 }
 
@@ -248,7 +134,7 @@ void RocksTable::sweep_changed() {
     if (is_changed(at->second, at->first, below)) {
       ++at;
     } else {
-      cache_.node(at->second).is_noted = false;
+      forget_change(at->second);
       at = changed_.erase(at);
     }
   }
@@ -262,7 +148,7 @@ std::vector<std::uint32_t> RocksTable::changed_map_entries(const Space& space, s
   auto [at, end] = changed_.equal_range(hash);
   while (at != end) {
     if (!is_changed(at->second, hash, below)) {
-      cache_.node(at->second).is_noted = false;
+      forget_change(at->second);
       at = changed_.erase(at);
       continue;
     }
@@ -282,6 +168,9 @@ std::vector<std::uint32_t> RocksTable::changed_map_entries(const Space& space, s
 void* RocksTable::make_writable(Space& space, std::uint32_t id, Node& node) {
   mark(id, node);
   touch(node);
+  if (!descriptor_.value->is_trivially_copyable) {
+    written_.push_back(id);
+  }
   void* value = cache_.value_of(node);
   if (node.kind == Kind::kAbsent) {
     make_value(value);
@@ -296,38 +185,17 @@ void RocksTable::upsert(StateNamespace ns, const KeyColumn& column, void** value
   if (column.count == 0) {
     return;
   }
-  owner_.before_create(*this, column.count);
-  ++calls_;
+  begin_call(column.count, RocksTableOwner::CallKind::kChanges);
   Space& space = acquire_space(ns);
-  nodes_.resize(column.count);
-  missing_.clear();
-  for (std::size_t begin = 0; begin < column.count; begin += kBlockKeys) {
-    const std::size_t end = std::min(begin + kBlockKeys, column.count);
-    std::uint32_t tags[kBlockKeys];
-    for (std::size_t i = begin; i < end; ++i) {
-      tags[i - begin] = tag_of(space, column.hashes[i], column.data + i * column.stride);
-      cache_.prefetch(tags[i - begin]);
-    }
-    for (std::size_t i = begin; i < end; ++i) {
-      cache_.prefetch_node(cache_.candidate(tags[i - begin]));
-    }
-    for (std::size_t i = begin; i < end; ++i) {
-      nodes_[i] =
-          cache_.find(space.id, column.hashes[i], tags[i - begin], column.data + i * column.stride);
-      if (nodes_[i] == ValueCache::kNone) {
-        missing_.push_back(static_cast<std::uint32_t>(i));
-      }
-    }
-  }
+  find_cached(space, column);
   if (missing_.size() >= kMultiGetMin && !is_complete(space)) {
-    load_missing(space, column);
+    load_missing(space, column, std::numeric_limits<std::size_t>::max());
   }
   for (const std::uint32_t i : missing_) {
     const void* key = column.data + i * column.stride;
     nodes_[i] = look_up(space, key, column.hashes[i]);
     if (nodes_[i] == ValueCache::kNone) {
-      nodes_[i] =
-          install(space, key, column.hashes[i], tag_of(space, column.hashes[i], key), {}, 0);
+      nodes_[i] = install(space, key, column.hashes[i], tag_of(space, column.hashes[i], key), {});
     }
   }
   for (std::size_t i = 0; i < column.count; ++i) {
@@ -336,37 +204,13 @@ void RocksTable::upsert(StateNamespace ns, const KeyColumn& column, void** value
 }
 
 void* RocksTable::find_or_create(StateNamespace ns, const void* key, std::uint32_t hash) {
-  owner_.before_create(*this, 1);
-  ++calls_;
+  begin_call(1, RocksTableOwner::CallKind::kChanges);
   Space& space = acquire_space(ns);
   std::uint32_t id = look_up(space, key, hash);
   if (id == ValueCache::kNone) {
-    id = install(space, key, hash, tag_of(space, hash, key), {}, 0);
+    id = install(space, key, hash, tag_of(space, hash, key), {});
   }
   return make_writable(space, id, cache_.node(id));
-}
-
-void RocksTable::begin_reading() {
-  ++calls_;
-  // A table that is only read has to stay within its memory, too.
-  if (calls_ % 256 == 0) {
-    owner_.before_create(*this, 0);
-  }
-}
-
-const void* RocksTable::find(StateNamespace ns, const void* key, std::uint32_t hash) {
-  begin_reading();
-  Space* space = space_of(ns);
-  if (space == nullptr) {
-    return nullptr;
-  }
-  const std::uint32_t id = look_up(*space, key, hash);
-  if (id == ValueCache::kNone) {
-    return nullptr;
-  }
-  Node& node = cache_.node(id);
-  touch(node);
-  return node.kind == Kind::kLive ? cache_.value_of(node) : nullptr;
 }
 
 void* RocksTable::find_for_update(StateNamespace ns, const void* key, std::uint32_t hash) {
@@ -383,7 +227,7 @@ void* RocksTable::find_for_update(StateNamespace ns, const void* key, std::uint3
 }
 
 bool RocksTable::erase(StateNamespace ns, const void* key, std::uint32_t hash) {
-  ++calls_;
+  begin_reading(RocksTableOwner::CallKind::kChanges);
   Space* space = space_of(ns);
   if (space == nullptr) {
     return false;
@@ -399,24 +243,14 @@ bool RocksTable::erase(StateNamespace ns, const void* key, std::uint32_t hash) {
   // What is noted as changed is not freed, lest it is noted once more when it comes back.
   if (node.is_below || layout_ == RocksLayout::kMapEntries) {
     cache_.destroy_value(node);
+    cache_.set_more_bytes(node, bytes_elsewhere(node, 0));
   } else {
     cache_.remove(id);
   }
   return true;
 }
 
-void RocksTable::prefetch(StateNamespace ns, const KeyColumn& column) {
-  const Space* space = space_of(ns);
-  if (space == nullptr) {
-    return;
-  }
-  for (std::size_t i = 0; i < column.count; ++i) {
-    cache_.prefetch(tag_of(*space, column.hashes[i], column.data + i * column.stride));
-  }
-}
-
 void RocksTable::drop_namespace(StateNamespace ns) {
-  ++calls_;
   const auto found = spaces_.find(ns);
   if (found == spaces_.end()) {
     return;
@@ -424,118 +258,14 @@ void RocksTable::drop_namespace(StateNamespace ns) {
   Space& space = cache_.space(found->second);
   space.dropped_epoch = owner_.epochs().current;
   dropped_.push_back(space.id);
+  for (auto at = scans_.begin(); at != scans_.end();) {
+    const auto scan = at++;
+    if (is_of(*scan->second, space)) {
+      forget_scan(scan);
+    }
+  }
   spaces_.erase(found);
   last_ = nullptr;
-}
-
-// --- What goes down ----------------------------------------------------------------------------
-
-RocksTablePart RocksTable::close_epoch(bool with_counts) {
-  RocksTablePart part;
-  part.table = this;
-  part.epoch = owner_.epochs().current;
-  part.nodes = std::exchange(dirty_, {});
-  const bool is_all_encoded = owner_.epochs().encoded + 1 == part.epoch;
-  for (const std::uint32_t id : std::exchange(dropped_, {})) {
-    const Space& space = cache_.space(id);
-    // An earlier run that is still to be encoded may bring something of it down.
-    if (space.first_down != 0 || !is_all_encoded) {
-      SortedRun::Dropped dropped{space.ns, {}};
-      for (const GroupCounts::Count& count : space.groups.all()) {
-        dropped.key_groups.push_back(count.key_group);
-      }
-      part.run.add_dropped(std::move(dropped));
-    }
-    garbage_.push_back(id);
-  }
-  if (with_counts) {
-    for (const auto& [ns, id] : spaces_) {
-      part.namespaces.push_back({ns, cache_.space(id).groups.all()});
-    }
-  }
-  return part;
-}
-
-void RocksTable::encode_node(Node& node, RocksTablePart& part) {
-  node.is_listed = false;
-  Space& space = cache_.space(node.space);
-  if (space.dropped_epoch != 0 && space.dropped_epoch <= part.epoch) {
-    return;  // The run says that all of the namespace is gone.
-  }
-  if (node.kind == Kind::kAbsent && !node.is_below) {
-    return;
-  }
-  scratch_key_.clear();
-  encode_key(space.ns, node.hash, cache_.key_of(node), scratch_key_);
-  if (node.kind == Kind::kAbsent) {
-    part.run.add_erased(scratch_key_);
-    return;
-  }
-  scratch_value_.clear();
-  encode_value(node, scratch_value_);
-  part.run.add(scratch_key_, scratch_value_);
-  node.is_below = true;
-  space.first_down = space.first_down == 0 ? part.epoch : space.first_down;
-  const std::size_t more_bytes =
-      (descriptor_.key->is_trivially_copyable ? 0 : scratch_key_.size()) +
-      (descriptor_.value->is_trivially_copyable ? 0 : scratch_value_.size());
-  cache_.set_more_bytes(node, more_bytes);
-}
-
-std::size_t RocksTable::encode(RocksTablePart& part, std::size_t entries_max) {
-  const std::size_t end = std::min(part.nodes.size(), part.next + entries_max);
-  const std::size_t begin = part.next;
-  for (; part.next < end; ++part.next) {
-    if (part.next + 8 < part.nodes.size()) {
-      cache_.prefetch_node(part.nodes[part.next + 8]);
-    }
-    Node& node = cache_.node(part.nodes[part.next]);
-    if (node.kind != Kind::kFree && node.is_listed && node.dirty_epoch == part.epoch) {
-      encode_node(node, part);
-    }
-  }
-  return end - begin;
-}
-
-void RocksTable::collect_garbage(std::size_t entries_max) {
-  while (!garbage_.empty() && entries_max > 0) {
-    Space& space = cache_.space(garbage_.back());
-    if (space.dropped_epoch > owner_.epochs().encoded + 1 || space.scans != 0) {
-      return;  // A run is still to be encoded in which its entries are.
-    }
-    for (; entries_max > 0 && space.head != ValueCache::kNone; --entries_max) {
-      cache_.remove(space.head);
-    }
-    if (space.head == ValueCache::kNone) {
-      const std::uint32_t id = space.id;
-      garbage_.pop_back();
-      cache_.free_space(id);
-      entries_max -= entries_max == 0 ? 0 : 1;
-    }
-  }
-}
-
-void RocksTable::evict(std::size_t bytes, std::size_t steps_max, bool is_creating) {
-  const std::uint32_t below = owner_.epochs().below.load(std::memory_order_acquire);
-  const std::uint32_t limit = cache_.node_limit();
-  const std::size_t wanted = cache_.bytes() > bytes ? cache_.bytes() - bytes : 0;
-  // Twice around, because of those that were referenced.
-  const std::size_t steps = std::min(steps_max, std::size_t{2} * limit);
-  for (std::size_t step = 0; step < steps && cache_.bytes() > wanted; ++step) {
-    hand_ = hand_ + 1 >= limit ? 0 : hand_ + 1;
-    cache_.prefetch_node((hand_ + 16) % limit);
-    Node& node = cache_.node(hand_);
-    if (node.kind == Kind::kFree || node.is_listed || node.dirty_epoch > below ||
-        (!is_creating && calls_ - node.last_call <= kCallsProtected) ||
-        cache_.space(node.space).scans != 0) {
-      continue;
-    }
-    if (node.is_referenced) {
-      node.is_referenced = false;
-      continue;
-    }
-    cache_.remove(hand_);
-  }
 }
 
 // --- Restore -----------------------------------------------------------------------------------
@@ -545,23 +275,18 @@ Status RocksTable::load(StateNamespace ns, const EncodedEntry& entry, bool may_r
   if (!decode_into(*descriptor_.key, entry.key, key.get())) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed key"};
   }
-  owner_.before_create(*this, 1);
-  ++calls_;
+  begin_call(1, RocksTableOwner::CallKind::kChanges);
   Space& space = acquire_space(ns);
   std::uint32_t id = look_up(space, key.get(), entry.hash);
   if (id != ValueCache::kNone && cache_.node(id).kind == Kind::kLive && !may_replace) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': a key is there twice"};
   }
   if (id == ValueCache::kNone) {
-    id = install(space, key.get(), entry.hash, tag_of(space, entry.hash, key.get()), {},
-                 entry.key.size());
+    id = install(space, key.get(), entry.hash, tag_of(space, entry.hash, key.get()), {});
   }
   Node& node = cache_.node(id);
   if (!decode_into(*descriptor_.value, entry.value, make_writable(space, id, node))) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed value"};
-  }
-  if (!descriptor_.value->is_trivially_copyable) {
-    cache_.set_more_bytes(node, entry.key.size() + entry.value.size());
   }
   return {};
 }
@@ -571,7 +296,6 @@ Status RocksTable::load_erased(StateNamespace ns, const EncodedEntry& entry) {
   if (!decode_into(*descriptor_.key, entry.key, key.get())) {
     return Error{ErrorCode::kCorruption, "state '" + descriptor_.name + "': malformed key"};
   }
-  owner_.before_create(*this, 0);
   erase(ns, key.get(), entry.hash);
   return {};
 }

@@ -49,8 +49,13 @@ class RocksTableOwner {
  public:
   virtual ~RocksTableOwner() = default;
   virtual RocksEpochs& epochs() = 0;
-  /// Before `entries` may be created: makes room for them and goes on with what is under way.
-  virtual void before_create(RocksTable& table, std::size_t entries) = 0;
+  /// What a call on a table is about to do: whether pointers given out before must stay valid.
+  enum class CallKind { kReads, kChanges };
+  /// Before a call that may add so many entries to the cache: makes room for them and goes on with
+  /// what is under way.
+  virtual void before_call(RocksTable& table, std::size_t entries, CallKind kind) = 0;
+  /// About so much of what was given out by reads is not evicted.
+  virtual std::size_t protected_bytes_max() const = 0;
   virtual void on_dirty(std::size_t bytes) = 0;
   /// The part of a run whose epoch is closed and not encoded yet.
   virtual RocksTablePart& part_of(const RocksTable& table, std::uint32_t epoch) = 0;
@@ -62,8 +67,8 @@ class RocksTableOwner {
 /// run is below; only then may it be evicted. So a key that the cache does not know is exactly what
 /// RocksDB says.
 ///
-/// Pointers are valid as StateTable promises, find() included: it evicts nothing that was given out
-/// by one of the last few thousand calls.
+/// Pointers are valid as StateTable promises. Of those that reads gave out that is the last few
+/// thousand, or fewer where values are large: the last 64 and an eighth of the memory in any case.
 class RocksTable final : public StateTable, public RestoreTarget {
  public:
   struct Options {
@@ -112,12 +117,19 @@ class RocksTable final : public StateTable, public RestoreTarget {
   RocksTablePart close_epoch(bool with_counts);
   /// Encodes up to so many entries; returns how many. Done when part.next reaches the end.
   std::size_t encode(RocksTablePart& part, std::size_t entries_max);
-  /// Evicts entries that are below until `bytes` are free or a bounded search is over.
-  /// `is_creating`: no pointer that was given out is valid any more.
-  void evict(std::size_t bytes, std::size_t steps_max, bool is_creating);
+  /// Evicts entries that are below until the cache has become smaller by `excess` and has room for
+  /// `reserve` more, or a bounded search is over.
+  void evict(std::size_t excess, std::size_t reserve, std::size_t steps_max,
+             RocksTableOwner::CallKind kind);
   /// Frees some entries of dropped namespaces.
   void collect_garbage(std::size_t entries_max);
-  std::size_t memory_bytes() const { return cache_.bytes(); }
+  std::size_t memory_bytes() const { return cache_.bytes() + scan_bytes_; }
+  /// Keys that were looked for in RocksDB: by themselves, each of which waits, and together.
+  struct Reads {
+    std::uint64_t single = 0;
+    std::uint64_t together = 0;
+  };
+  const Reads& reads() const { return reads_; }
   const std::vector<RocksStore::Family*>& families() const { return families_; }
   RocksLayout layout() const { return layout_; }
 
@@ -146,8 +158,11 @@ class RocksTable final : public StateTable, public RestoreTarget {
   /// The key's node, read from RocksDB if need be; kNone: there is neither node nor entry.
   std::uint32_t look_up(Space& space, const void* key, std::uint32_t hash);
   std::uint32_t install(Space& space, const void* key, std::uint32_t hash, std::uint32_t tag,
-                        std::string_view stored, std::size_t key_bytes);
-  void load_missing(Space& space, const KeyColumn& column);
+                        std::string_view stored);
+  /// Looks all keys up in the cache: nodes_, and in missing_ the numbers of those it does not know.
+  void find_cached(const Space& space, const KeyColumn& column);
+  /// Reads the keys numbered in missing_, until values of about so many bytes have come.
+  void load_missing(Space& space, const KeyColumn& column, std::size_t bytes_max);
   /// Before a write: a run that still needs the old value gets it.
   void mark(std::uint32_t id, Node& node);
   void* make_writable(Space& space, std::uint32_t id, Node& node);
@@ -156,33 +171,61 @@ class RocksTable final : public StateTable, public RestoreTarget {
   }
   /// The node is not below as it is now, and has this hash.
   bool is_changed(std::uint32_t id, std::uint32_t hash, std::uint32_t below) {
+    if (!cache_.is_used(id)) {
+      return false;
+    }
     const Node& node = cache_.node(id);
-    return node.kind != Kind::kFree && node.hash == hash && node.dirty_epoch > below;
+    return node.hash == hash && node.dirty_epoch > below;
   }
+  /// Looks again at what the last call gave out to be written.
+  void settle();
+  void measure(Node& node);
+  /// About what key and value take outside the node; `encoded`: of the value, 0 if not known.
+  std::size_t bytes_elsewhere(Node& node, std::size_t encoded);
   void note_changed(std::uint32_t id, Node& node);
   /// Forgets what is not changed any more.
   void sweep_changed();
   /// Nodes of an encoded key's map that are not below as they are now.
   std::vector<std::uint32_t> changed_map_entries(const Space& space, std::uint32_t hash,
                                                  std::string_view key);
-  void touch(Node& node) {
-    node.last_call = calls_;
-    node.is_referenced = true;
+  void forget_change(std::uint32_t id) {
+    if (cache_.is_used(id)) {
+      cache_.node(id).is_noted = false;
+    }
   }
+  void touch(Node& node) {
+    node.is_referenced = true;
+    if (node.last_given != generation_) {
+      prefetch_used_ += node.last_given == prefetch_generation_ ? 1 : 0;
+      node.last_given = generation_;
+      ++given_;
+      given_bytes_ += cache_.node_bytes() + node.more_bytes;
+    }
+  }
+  bool is_protected(const Node& node, RocksTableOwner::CallKind kind) const {
+    return node.last_given == prefetch_generation_ ||
+           (kind == RocksTableOwner::CallKind::kReads && generation_ - node.last_given <= 1);
+  }
+  void next_generation();
   /// The same as for_each_map_entry, of those that RocksDB has, but without the nodes in `except`,
   /// which are sorted. False if `visit` said so.
   bool visit_map_entries_below(const Space& space, std::uint32_t hash, std::string_view key,
                                const std::vector<std::uint32_t>& except,
                                const MapEntryVisitor& visit);
   void make_value(void* to) const;
-  void begin_reading();
-  std::shared_ptr<Scan> start_scan(Space& space);
+  void begin_call(std::size_t entries, RocksTableOwner::CallKind kind);
+  void begin_reading(RocksTableOwner::CallKind kind = RocksTableOwner::CallKind::kReads);
+  std::shared_ptr<Scan> start_scan(Space& space, bool is_in_portions);
   /// False when no entry is left.
   bool advance(Scan& scan, std::size_t entries_max, const RunVisitor& visit);
-  void end_scan(Scan& scan);
+  bool visit_below(Scan& scan, std::size_t entries_max, RunBuffer& buffer);
+  bool visit_cached(Scan& scan, std::size_t entries_max, RunBuffer& buffer);
+  static bool is_of(const Scan& scan, const Space& space);
+  void forget_scan(std::map<std::uint32_t, std::shared_ptr<Scan>>::iterator at);
 
-  static constexpr std::uint32_t kCallsProtected = 4096;
   static constexpr std::size_t kBlockKeys = 64;
+  /// So few keys are not worth a look at several at once.
+  static constexpr std::size_t kMultiGetMin = 4;
   static constexpr std::size_t kChangedMin = 1024;
 
   RocksTableOwner& owner_;
@@ -203,8 +246,27 @@ class RocksTable final : public StateTable, public RestoreTarget {
   std::size_t changed_max_ = kChangedMin;
   std::vector<std::uint32_t> dropped_;  ///< spaces dropped in the current epoch
   std::vector<std::uint32_t> garbage_;  ///< dropped spaces whose nodes are still to be freed
-  std::uint32_t calls_ = kCallsProtected + 1;
-  std::uint32_t hand_ = 0;  ///< of the clock
+  std::uint32_t hand_ = 0;              ///< of the clock
+  std::uint32_t drain_ = 0;             ///< down to here chunks were emptied
+  // Nodes that were given out, in two generations; the one before is the older of them.
+  std::uint32_t generation_ = 3;
+  std::size_t given_ = 0;
+  std::size_t given_bytes_ = 0;
+  std::uint32_t prefetch_generation_ = 1;  ///< of what the last prefetch() has found
+  std::size_t prefetch_found_ = 0;         ///< nodes
+  std::size_t prefetch_used_ = 0;          ///< of them, by calls since
+  std::size_t prefetch_pause_ = 0;         ///< that many are in vain, probably
+  std::size_t prefetch_paused_ = 0;        ///< how many of those are left
+  // Since room was made:
+  std::size_t loaded_ = 0;        ///< nodes
+  std::size_t loaded_bytes_ = 0;  ///< of them, and by how much others grew
+  std::uint32_t reads_since_room_ = 0;
+  Reads reads_;
+  std::vector<std::uint32_t> written_;  ///< what the last call gave out to be written
+  std::uint32_t chance_ = 1;
+  std::uint32_t hidden_bytes_ = 0;  ///< of values that own what heap_bytes() does not see: encoded
+  std::uint32_t hidden_looks_ = 0;
+  std::size_t scan_bytes_ = 0;
   std::string scratch_key_;
   std::string scratch_value_;
   std::vector<std::uint32_t> missing_;                    ///< of an upsert

@@ -1,6 +1,6 @@
 #include <algorithm>
+#include <limits>
 #include <string>
-#include <unordered_set>
 #include <utility>
 
 #include <rocksdb/iterator.h>
@@ -9,6 +9,7 @@
 #include "state/rocksdb/rocks_map_layout.h"
 #include "state/rocksdb/rocks_table.h"
 #include "state/rocksdb/scratch_value.h"
+#include "weir/check.h"
 
 namespace weir::state {
 namespace {
@@ -28,18 +29,44 @@ std::string end_of_prefix(std::string prefix) {
 
 }  // namespace
 
-/// A walk over one namespace: first what RocksDB had when it began, in its order and with what the
-/// cache knows better, then what only the cache had.
+/// A walk over one namespace: first what RocksDB has, in its order and with what the cache knows
+/// better, then what only the cache had when the walk began.
+///
+/// Between the portions of a scan nodes may be evicted and files replaced. So it remembers keys,
+/// not nodes, and reads what RocksDB has by now. Only where RocksDB has nothing of the namespace,
+/// as of a new window, the nodes are remembered and stay: there is nothing to be evicted, at first.
 struct RocksTable::Scan {
+  struct Key {
+    std::size_t at;
+    std::uint32_t bytes;
+    std::uint32_t hash;
+  };
   std::uint32_t space = 0;
   StateNamespace ns = 0;
+  bool is_by_keys = false;
+  bool holds_nodes = false;
+  std::uint32_t below = 0;            ///< RocksDB has these epochs, as far as the walk sees
   std::vector<std::uint32_t> groups;  ///< to be read from RocksDB
   std::size_t next_group = 0;
   bool is_in_group = false;
+  std::string resume_at;  ///< the next key of the group
   std::map<RocksStore::Family*, std::unique_ptr<rocksdb::Iterator>> iterators;
-  std::unordered_set<std::string> only_cached;  ///< keys that come in the second part, or never
-  std::vector<std::uint32_t> nodes;             ///< of the second part
-  std::size_t next_node = 0;
+  // What only the cache had: keys, sorted, or nodes.
+  std::string key_bytes;
+  std::vector<Key> keys;
+  std::vector<std::uint32_t> nodes;
+  std::size_t next_cached = 0;
+
+  std::string_view bytes_of(const Key& key) const {
+    return std::string_view(key_bytes).substr(key.at, key.bytes);
+  }
+  bool has_key(std::string_view key) const {
+    const auto at =
+        std::lower_bound(keys.begin(), keys.end(), key,
+                         [this](const Key& one, std::string_view k) { return bytes_of(one) < k; });
+    return at != keys.end() && bytes_of(*at) == key;
+  }
+  std::size_t memory_bytes() const { return key_bytes.capacity() + keys.capacity() * sizeof(Key); }
 };
 
 /// Collects entries and hands them over as runs. Those that are not in the cache are decoded into
@@ -88,69 +115,84 @@ class RocksTable::RunBuffer {
 
 RocksTable::~RocksTable() = default;
 
-std::shared_ptr<RocksTable::Scan> RocksTable::start_scan(Space& space) {
+std::shared_ptr<RocksTable::Scan> RocksTable::start_scan(Space& space, bool is_in_portions) {
   auto scan = std::make_shared<Scan>();
   scan->space = space.id;
   scan->ns = space.ns;
-  ++space.scans;
   const bool is_all_cached = is_complete(space);
-  const std::uint32_t below = owner_.epochs().below.load(std::memory_order_acquire);
+  scan->is_by_keys = is_in_portions && !is_all_cached;
+  scan->holds_nodes = is_in_portions && is_all_cached;
+  space.scans += scan->holds_nodes ? 1 : 0;
+  scan->below = owner_.epochs().below.load(std::memory_order_acquire);
   for (std::uint32_t id = space.head; id != ValueCache::kNone; id = cache_.node(id).next) {
     Node& node = cache_.node(id);
-    if (node.dirty_epoch <= below && !is_all_cached) {
-      continue;  // RocksDB has the same.
+    const bool is_below = node.dirty_epoch <= scan->below && !is_all_cached;
+    if (is_below || node.kind != Kind::kLive) {
+      continue;
     }
-    if (node.kind == Kind::kLive) {
+    if (!scan->is_by_keys) {
       scan->nodes.push_back(id);
+      continue;
     }
-    if (!is_all_cached) {
-      std::string key;
-      encode_key(space.ns, node.hash, cache_.key_of(node), key);
-      scan->only_cached.insert(std::move(key));
-    }
+    const std::size_t at = scan->key_bytes.size();
+    encode_key(space.ns, node.hash, cache_.key_of(node), scan->key_bytes);
+    scan->keys.push_back({at, static_cast<std::uint32_t>(scan->key_bytes.size() - at), node.hash});
   }
+  std::sort(scan->keys.begin(), scan->keys.end(), [&](const Scan::Key& a, const Scan::Key& b) {
+    return scan->bytes_of(a) < scan->bytes_of(b);
+  });
   if (!is_all_cached) {
     for (const GroupCounts::Count& count : space.groups.all()) {
       scan->groups.push_back(count.key_group);
-      RocksStore::Family& family = family_of(count.key_group);
-      auto& iterator = scan->iterators[&family];
-      if (iterator == nullptr) {
-        rocksdb::ReadOptions options;
-        options.fill_cache = false;
-        iterator.reset(store_.db().NewIterator(options, family.handle));
-      }
     }
   }
   return scan;
 }
 
-void RocksTable::end_scan(Scan& scan) { --cache_.space(scan.space).scans; }
+bool RocksTable::is_of(const Scan& scan, const Space& space) { return scan.space == space.id; }
 
-bool RocksTable::advance(Scan& scan, std::size_t entries_max, const RunVisitor& visit) {
-  RunBuffer buffer(descriptor_, visit);
+void RocksTable::forget_scan(std::map<std::uint32_t, std::shared_ptr<Scan>>::iterator at) {
+  Scan& scan = *at->second;
+  scan_bytes_ -= scan.memory_bytes();
+  cache_.space(scan.space).scans -= scan.holds_nodes ? 1 : 0;
+  scans_.erase(at);
+}
+
+/// What RocksDB has and is not to come later. True when there is more of it.
+bool RocksTable::visit_below(Scan& scan, std::size_t entries_max, RunBuffer& buffer) {
   std::string prefix;
-  while (scan.next_group < scan.groups.size()) {
+  for (; scan.next_group < scan.groups.size(); ++scan.next_group) {
     const std::uint32_t group = scan.groups[scan.next_group];
-    rocksdb::Iterator& at = *scan.iterators.at(&family_of(group));
+    RocksStore::Family& family = family_of(group);
     prefix.clear();
     append_rocks_prefix(prefix, group, scan.ns);
+    auto& iterator = scan.iterators[&family];
+    const bool is_new = iterator == nullptr;
+    if (is_new) {
+      rocksdb::ReadOptions options;
+      options.fill_cache = false;
+      iterator.reset(store_.db().NewIterator(options, family.handle));
+    }
+    rocksdb::Iterator& at = *iterator;
     if (!std::exchange(scan.is_in_group, true)) {
       at.Seek(prefix);
+    } else if (is_new) {
+      at.Seek(scan.resume_at);
     }
     for (; at.Valid() && at.key().starts_with(prefix); at.Next()) {
       if (buffer.visited() >= entries_max) {
-        buffer.flush();
+        scan.resume_at = at.key().ToString();
         return true;
       }
-      const std::string key = at.key().ToString();
+      const std::string_view key = view_of(at.key());
       const std::string_view stored = view_of(at.value());
-      if (scan.only_cached.contains(key) || stored.size() < kRocksValuePrefix) {
+      if (stored.size() < kRocksValuePrefix || scan.has_key(key)) {
         continue;
       }
       buffer.reserve();
       const std::uint32_t hash = hash_of_rocks_value(stored);
-      const bool has_key = decode_into(
-          *descriptor_.key, std::string_view(key).substr(kRocksKeyPrefix), buffer.scratch_key());
+      const bool has_key =
+          decode_into(*descriptor_.key, key.substr(kRocksKeyPrefix), buffer.scratch_key());
       if (has_key) {
         // The cache may have got to know it since, or know it better.
         const std::uint32_t id =
@@ -158,7 +200,8 @@ bool RocksTable::advance(Scan& scan, std::size_t entries_max, const RunVisitor& 
                         buffer.scratch_key());
         if (id != ValueCache::kNone) {
           Node& node = cache_.node(id);
-          if (node.kind == Kind::kLive) {
+          const bool comes_later = !scan.is_by_keys && node.dirty_epoch > scan.below;
+          if (node.kind == Kind::kLive && !comes_later) {
             buffer.add(cache_.key_of(node), hash, cache_.value_of(node));
           }
           continue;
@@ -175,23 +218,61 @@ bool RocksTable::advance(Scan& scan, std::size_t entries_max, const RunVisitor& 
       owner_.fail(store_.error(at.status(), "reading state '" + descriptor_.name + "' from"));
     }
     scan.is_in_group = false;
-    ++scan.next_group;
   }
-  for (; scan.next_node < scan.nodes.size(); ++scan.next_node) {
+  return false;
+}
+
+/// What only the cache had. True when there is more of it.
+bool RocksTable::visit_cached(Scan& scan, std::size_t entries_max, RunBuffer& buffer) {
+  const std::size_t count = scan.is_by_keys ? scan.keys.size() : scan.nodes.size();
+  for (; scan.next_cached < count; ++scan.next_cached) {
     if (buffer.visited() >= entries_max) {
-      buffer.flush();
       return true;
     }
-    if (scan.next_node + 8 < scan.nodes.size()) {
-      cache_.prefetch_node(scan.nodes[scan.next_node + 8]);
+    std::uint32_t id = ValueCache::kNone;
+    if (scan.is_by_keys) {
+      const Scan::Key& key = scan.keys[scan.next_cached];
+      buffer.reserve();
+      WEIR_CHECK(decode_into(*descriptor_.key, scan.bytes_of(key).substr(kRocksKeyPrefix),
+                             buffer.scratch_key()));
+      id = look_up(cache_.space(scan.space), buffer.scratch_key(), key.hash);
+    } else {
+      id = scan.nodes[scan.next_cached];
+      if (scan.next_cached + 8 < count) {
+        cache_.prefetch_node(scan.nodes[scan.next_cached + 8]);
+      }
     }
-    Node& node = cache_.node(scan.nodes[scan.next_node]);
+    if (id == ValueCache::kNone || !cache_.is_used(id)) {
+      continue;
+    }
+    Node& node = cache_.node(id);
     if (node.kind == Kind::kLive && node.space == scan.space) {
       buffer.add(cache_.key_of(node), node.hash, cache_.value_of(node));
     }
   }
-  buffer.flush();
   return false;
+}
+
+bool RocksTable::advance(Scan& scan, std::size_t entries_max, const RunVisitor& visit) {
+  const std::uint32_t below = owner_.epochs().below.load(std::memory_order_acquire);
+  if (scan.is_by_keys && below != scan.below) {
+    scan.below = below;
+    scan.iterators.clear();  // What they do not see may be evicted by now.
+  }
+  // What `visit` gets stays while it looks, whatever else it asks for.
+  struct Hold {
+    explicit Hold(std::uint32_t& held) : scans(held) { ++scans; }
+    ~Hold() { --scans; }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+    std::uint32_t& scans;
+  };
+  const Hold hold(cache_.space(scan.space).scans);
+  RunBuffer buffer(descriptor_, visit);
+  const bool has_more =
+      visit_below(scan, entries_max, buffer) || visit_cached(scan, entries_max, buffer);
+  buffer.flush();
+  return has_more;
 }
 
 bool RocksTable::scan(StateNamespace ns, ScanPosition& position, std::size_t entries_max,
@@ -204,11 +285,11 @@ bool RocksTable::scan(StateNamespace ns, ScanPosition& position, std::size_t ent
       return false;
     }
     if (scans_.size() >= kScansMax) {
-      end_scan(*scans_.begin()->second);
-      scans_.erase(scans_.begin());
+      forget_scan(scans_.begin());
     }
     position.part = next_scan_++;
-    found = scans_.emplace(position.part, start_scan(*space)).first;
+    found = scans_.emplace(position.part, start_scan(*space, true)).first;
+    scan_bytes_ += found->second->memory_bytes();
   }
   if (found == scans_.end()) {
     return false;
@@ -216,8 +297,7 @@ bool RocksTable::scan(StateNamespace ns, ScanPosition& position, std::size_t ent
   if (advance(*found->second, entries_max, visit)) {
     return true;
   }
-  end_scan(*found->second);
-  scans_.erase(found);
+  forget_scan(found);
   return false;
 }
 
@@ -227,9 +307,8 @@ void RocksTable::for_each_run(StateNamespace ns, const RunVisitor& visit) {
   if (space == nullptr) {
     return;
   }
-  const std::shared_ptr<Scan> scan = start_scan(*space);
+  const std::shared_ptr<Scan> scan = start_scan(*space, false);
   advance(*scan, std::numeric_limits<std::size_t>::max(), visit);
-  end_scan(*scan);
 }
 
 bool RocksTable::visit_map_entries_below(const Space& space, std::uint32_t hash,

@@ -70,8 +70,10 @@ bool RocksDbBackend::is_copying() const { return impl_->is_copying(); }
 std::size_t RocksDbBackend::memory_bytes() const { return impl_->memory_bytes(); }
 std::uint64_t RocksDbBackend::entry_count() const { return impl_->entry_count(); }
 RocksDbBackend::Figures RocksDbBackend::figures() const { return impl_->figures(); }
+RocksDbBackend::Reads RocksDbBackend::reads() const { return impl_->reads(); }
 const std::string& RocksDbBackend::local_path() const { return impl_->local_path(); }
 void RocksDbBackend::write_all_down() { impl_->write_all_down(); }
+void RocksDbBackend::evict_all() { impl_->evict_all(); }
 
 // --- Life --------------------------------------------------------------------------------------
 
@@ -267,6 +269,15 @@ RocksDbBackend::Figures RocksDbBackend::Impl::figures() const {
   return figures;
 }
 
+RocksDbBackend::Reads RocksDbBackend::Impl::reads() const {
+  Reads total;
+  for (const auto& [id, state] : states_) {
+    total.single += state.table->reads().single;
+    total.together += state.table->reads().together;
+  }
+  return total;
+}
+
 std::uint64_t RocksDbBackend::Impl::entry_count() const {
   std::uint64_t total = 0;
   for (const auto& [id, state] : states_) {
@@ -298,11 +309,16 @@ std::size_t RocksDbBackend::Impl::dirty_bytes_max() const {
                   std::min(static_cast<std::size_t>(options_.settings.write_buffer_bytes), share));
 }
 
-void RocksDbBackend::Impl::before_create(RocksTable& table, std::size_t entries) {
+std::size_t RocksDbBackend::Impl::protected_bytes_max() const {
+  return static_cast<std::size_t>(shared_->memory->fair_share()) / 8;
+}
+
+void RocksDbBackend::Impl::before_call(RocksTable& table, std::size_t entries, CallKind kind) {
   const Status healthy = shared_->status();
   if (!healthy.ok()) {
     fail(healthy.error());
   }
+  is_idle_ = false;
   if (store_->is_far_behind()) {
     ++figures_.compaction_waits;
     store_->wait_for_compactions(kCompactionWait);
@@ -314,7 +330,7 @@ void RocksDbBackend::Impl::before_create(RocksTable& table, std::size_t entries)
     close_epoch(nullptr);
   }
   table.collect_garbage(kEncodedPerCall + 2 * entries);
-  make_room(*state_of_table_.at(&table), entries);
+  make_room(*state_of_table_.at(&table), entries, kind);
 }
 
 void RocksDbBackend::Impl::charge(OpenState& state) {
@@ -322,25 +338,38 @@ void RocksDbBackend::Impl::charge(OpenState& state) {
   shared_->memory->add_cached(bytes - std::exchange(state.charged_bytes, bytes));
 }
 
-void RocksDbBackend::Impl::make_room(OpenState& state, std::size_t entries) {
+/// What the state should give away for others to have theirs.
+std::size_t RocksDbBackend::Impl::excess_of(const OpenState& state) const {
+  const RocksMemory& memory = *shared_->memory;
+  return static_cast<std::size_t>(std::max<std::int64_t>(
+      0,
+      std::min(memory.cached() - memory.cached_max(), state.charged_bytes - memory.fair_share())));
+}
+
+void RocksDbBackend::Impl::make_room(OpenState& state, std::size_t entries, CallKind kind) {
   RocksMemory& memory = *shared_->memory;
   charge(state);
-  if (memory.cached() <= memory.cached_max() || state.charged_bytes <= memory.fair_share()) {
+  if (memory.cached() <= memory.cached_max()) {
     return;
   }
   constexpr std::size_t kStepsPerCall = 64;
   constexpr std::size_t kStepsPerEntry = 16;
   constexpr std::size_t kEntryBytes = 128;
-  const auto excess = [&] {
-    return static_cast<std::size_t>(
-        std::max<std::int64_t>(0, std::min(memory.cached() - memory.cached_max(),
-                                           state.charged_bytes - memory.fair_share())));
-  };
-  state.table->evict(excess() + kEntryBytes * entries, kStepsPerCall + kStepsPerEntry * entries,
-                     entries != 0);
+  const std::size_t steps = kStepsPerCall + kStepsPerEntry * entries;
+  // The operator's other states, which may not be asked for any more, give way first.
+  for (auto& [id, other] : states_) {
+    if (&other != &state && excess_of(other) != 0) {
+      other.table->evict(excess_of(other), 0, steps, CallKind::kReads);
+      charge(other);
+    }
+  }
+  if (state.charged_bytes <= memory.fair_share()) {
+    return;
+  }
+  state.table->evict(excess_of(state), kEntryBytes * entries, steps, kind);
   charge(state);
   const auto most = static_cast<std::int64_t>(static_cast<double>(memory.cached_max()) * kOverrun);
-  if (static_cast<std::int64_t>(excess()) <= most || entries == 0) {
+  if (static_cast<std::int64_t>(excess_of(state)) <= most || kind == CallKind::kReads) {
     return;
   }
   // Nothing more can be evicted before what is under way is down: the operator waits for it. Where
@@ -357,8 +386,19 @@ void RocksDbBackend::Impl::make_room(OpenState& state, std::size_t entries) {
   }
   encode_all();
   work_->wait();
-  state.table->evict(excess(), std::numeric_limits<std::size_t>::max() / 2, true);
+  state.table->evict(excess_of(state), 0, std::numeric_limits<std::size_t>::max() / 2, kind);
   charge(state);
+}
+
+/// Of a backend that nobody calls: as much as others want.
+void RocksDbBackend::Impl::give_way() {
+  constexpr std::size_t kStepsMax = std::size_t{1} << 20;
+  for (auto& [id, state] : states_) {
+    if (excess_of(state) != 0) {
+      state.table->evict(excess_of(state), 0, kStepsMax, CallKind::kReads);
+      charge(state);
+    }
+  }
 }
 
 void RocksDbBackend::Impl::close_epoch(std::shared_ptr<RocksSnapshot> snapshot) {
@@ -401,6 +441,14 @@ void RocksDbBackend::Impl::write_all_down() {
   close_epoch(nullptr);
   encode_all();
   work_->wait();
+}
+
+void RocksDbBackend::Impl::evict_all() {
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max() / 2;
+  for (auto& [id, state] : states_) {
+    state.table->evict(kAll, 0, kAll, CallKind::kChanges);
+    charge(state);
+  }
 }
 
 }  // namespace weir::state

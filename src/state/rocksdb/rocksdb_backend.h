@@ -111,10 +111,18 @@ class RocksDbBackend final : public KeyedStateBackend {
     std::uint64_t compaction_waits = 0;  ///< of the operator for compactions that are far behind
   };
   Figures figures() const;
+  /// Keys that were looked for in RocksDB: by themselves, each of which waits, and together.
+  struct Reads {
+    std::uint64_t single = 0;
+    std::uint64_t together = 0;
+  };
+  Reads reads() const;
   /// For tests: where RocksDB's files are.
   const std::string& local_path() const;
   /// For tests and benches: everything written so far goes down now.
   void write_all_down();
+  /// For tests: as if memory had run out.
+  void evict_all();
 
  private:
   class Impl;

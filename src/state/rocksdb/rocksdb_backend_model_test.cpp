@@ -207,6 +207,12 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
     if (pick(2) == 0) {
       executor_.run_all();
     }
+    // Whatever may be forgotten is, at the worst of times.
+    if (pick(3) == 0) {
+      for (Subtask& subtask : subtasks_) {
+        subtask.backend->evict_all();
+      }
+    }
   }
 
   /// Completes the running snapshot and checks that it holds the model of its barrier.

@@ -260,6 +260,33 @@ TEST_F(RocksDbBackendTest, WhatRocksDbCannotWriteIsOneErrorThatNamesTheDirectory
   EXPECT_THROW(sums.find_or_create(kNoNamespace, &key, key_hash(key)), std::runtime_error);
 }
 
+TEST_F(RocksDbBackendTest, ADamagedWorkingFileIsNoReasonToGiveUpForGood) {
+  const auto backend = make({0, 127}, std::size_t{1} << 20);
+  StateTable& sums = open_sums(*backend);
+  constexpr std::int64_t kKeys = 50'000;
+  put_sums(sums, 0, kKeys);
+  backend->write_all_down();
+  backend->evict_all();
+  for (const auto& entry : std::filesystem::directory_iterator(backend->local_path())) {
+    if (entry.path().extension() == ".sst") {
+      std::fstream file(entry.path(), std::ios::binary | std::ios::in | std::ios::out);
+      file.seekp(static_cast<std::streamoff>(entry.file_size() / 4));
+      file << std::string(entry.file_size() / 4, 'x');
+    }
+  }
+  EXPECT_THROW(
+      {
+        for (std::int64_t key = 0; key < kKeys; ++key) {
+          sum_of(sums, key);
+        }
+      },
+      std::runtime_error);
+  // A restart restores from the checkpoint; kCorruption would end the job.
+  EXPECT_EQ(backend->status().error().code, ErrorCode::kIo);
+  EXPECT_THAT(backend->status().error().message,
+              AllOf(HasSubstr("working file"), HasSubstr(backend->local_path())));
+}
+
 TEST_F(RocksDbBackendTest, ExpiredValuesAreLeftOutByCompactions) {
   StateTableDescriptor descriptor = describe<std::int64_t, std::int64_t>("sums");
   descriptor.expiry.of = [](std::string_view encoded, TimestampMs, std::string&) {
@@ -322,6 +349,42 @@ TEST_F(RocksDbBackendTest, StateFarBeyondItsMemoryStaysWithinIt) {
   }
   EXPECT_LT(backend->memory_bytes(), std::size_t{4} << 20);
   EXPECT_EQ(sums.size(kNoNamespace), static_cast<std::size_t>(keys));
+}
+
+TEST_F(RocksDbBackendTest, AValueOfARunThatWasOvertakenByTheNextOneIsFound) {
+  // Namespace 7 is new, and two runs with values of it are under way at once. A value of the later
+  // one is encoded first, because it changes again.
+  constexpr StateNamespace kNew = 7;
+  constexpr std::int64_t kCold = 1;
+  constexpr std::int64_t kHot = 2;
+  constexpr std::int64_t kOthers = 5'400;
+  const auto backend = make({0, 127}, std::size_t{1} << 20);
+  StateTable& sums = open_sums(*backend);
+  put_sums(sums, 0, kOthers);
+  put<std::int64_t, std::int64_t>(sums, kNew, kCold, 10);
+  put_sums(sums, kOthers, 100);  // closes the first run, of 256 KiB
+  put<std::int64_t, std::int64_t>(sums, kNew, kHot, 1);
+  std::optional<Result<Files>> result;
+  RocksDbBackend::SnapshotOptions options;
+  options.checkpoint = 1;
+  options.files = &local_file_system();
+  options.new_file = [this](std::string_view hint) {
+    std::string path = directory_.file(std::string(hint));
+    return RocksDbBackend::NewFile{path, path};
+  };
+  options.on_done = [&](Result<Files> files) { result.emplace(std::move(files)); };
+  backend->start_snapshot(std::move(options));  // closes the second one
+  put<std::int64_t, std::int64_t>(sums, kNew, kHot, 2);
+  // All of the first run goes down, and nothing of the second one.
+  while (executor_.is_idle()) {
+    backend->copy_slice(1);
+  }
+  executor_.run_all();
+  ASSERT_TRUE(backend->is_copying());
+  backend->evict_all();
+  const void* const cold = sums.find(kNew, &kCold, key_hash(kCold));
+  ASSERT_NE(cold, nullptr);
+  EXPECT_EQ(*static_cast<const std::int64_t*>(cold), 10);
 }
 
 TEST_F(RocksDbBackendTest, HowFilesAreWrittenMayChangeBetweenTwoRuns) {

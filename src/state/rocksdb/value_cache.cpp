@@ -1,7 +1,9 @@
 #include "state/rocksdb/value_cache.h"
 
 #include <algorithm>
+#include <bit>
 #include <new>
+#include <utility>
 
 #include "weir/check.h"
 
@@ -9,14 +11,15 @@ namespace weir::state {
 namespace {
 
 constexpr std::size_t kSlotsMin = 64;
+/// Chunks have about so many bytes: much less than a cache, much more than a node.
+constexpr std::size_t kChunkBytes = std::size_t{64} << 10;
+constexpr int kChunkBitsMin = 2;
+constexpr int kChunkBitsMax = 10;
+constexpr std::size_t kWordBits = 64;
 
 std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
 
 }  // namespace
-
-void ValueCache::FreeChunk::operator()(std::byte* chunk) const {
-  ::operator delete(chunk, std::align_val_t{alignment});
-}
 
 ValueCache::ValueCache(const TypeOps& key, const TypeOps& value, Mix mix)
     : key_(key), value_(value), mix_(mix), raw_key_(key.encodes_raw ? key.size : 0) {
@@ -24,40 +27,124 @@ ValueCache::ValueCache(const TypeOps& key, const TypeOps& value, Mix mix)
   value_offset_ = round_up(key_offset_ + key.size, value.alignment);
   alignment_ = std::max({alignof(Node), key.alignment, value.alignment});
   stride_ = round_up(value_offset_ + value.size, alignment_);
+  chunk_bits_ = static_cast<std::uint32_t>(std::clamp(
+      static_cast<int>(std::bit_width(kChunkBytes / stride_)) - 1, kChunkBitsMin, kChunkBitsMax));
+  chunk_mask_ = (1U << chunk_bits_) - 1;
   slots_.resize(kSlotsMin);
   mask_ = kSlotsMin - 1;
 }
 
 ValueCache::~ValueCache() {
-  for (std::uint32_t id = 0; id < limit_; ++id) {
+  for (std::uint32_t id = 0; id < node_limit(); ++id) {
+    if (!is_used(id)) {
+      continue;
+    }
     Node& one = node(id);
     if (one.kind == Kind::kLive) {
       value_.destroy(value_of(one));
     }
-    if (one.kind != Kind::kFree) {
-      key_.destroy(key_of(one));
-    }
+    key_.destroy(key_of(one));
+  }
+  for (std::uint32_t number = 0; number < chunks_.size(); ++number) {
+    free_chunk(number);
   }
 }
+
+// --- Chunks ------------------------------------------------------------------------------------
+
+void ValueCache::set_has_room(std::uint32_t chunk, bool has_room) {
+  const std::uint64_t bit = std::uint64_t{1} << (chunk % kWordBits);
+  std::uint64_t& word = has_room_[chunk / kWordBits];
+  word = has_room ? word | bit : word & ~bit;
+  if (has_room) {
+    first_with_room_ = std::min<std::size_t>(first_with_room_, chunk / kWordBits);
+  }
+}
+
+void ValueCache::add_chunk(std::uint32_t number) {
+  auto* const chunk =
+      static_cast<std::byte*>(::operator new(chunk_bytes(), std::align_val_t{alignment_}));
+  chunks_[number] = chunk;
+  ++present_chunks_;
+  const std::uint32_t first = number << chunk_bits_;
+  for (std::uint32_t i = 0; i <= chunk_mask_; ++i) {
+    auto* const one = ::new (static_cast<void*>(chunk + i * stride_)) Node();
+    one->next = i == chunk_mask_ ? kNone : first + i + 1;
+  }
+  rooms_[number] = {0, first};
+}
+
+void ValueCache::free_chunk(std::uint32_t number) {
+  if (chunks_[number] != nullptr) {
+    ::operator delete(chunks_[number], std::align_val_t{alignment_});
+    chunks_[number] = nullptr;
+    --present_chunks_;
+  }
+}
+
+std::uint32_t ValueCache::take_node() {
+  while (first_with_room_ < has_room_.size() && has_room_[first_with_room_] == 0) {
+    ++first_with_room_;
+  }
+  if (first_with_room_ == has_room_.size()) {
+    WEIR_CHECK_MESSAGE((chunks_.size() + 1) << chunk_bits_ < kNone, "too many values in one cache");
+    if (chunks_.size() % kWordBits == 0) {
+      has_room_.push_back(0);
+    }
+    chunks_.push_back(nullptr);
+    rooms_.emplace_back();
+    set_has_room(static_cast<std::uint32_t>(chunks_.size() - 1), true);
+  }
+  const auto chunk = static_cast<std::uint32_t>(
+      first_with_room_ * kWordBits +
+      static_cast<std::size_t>(std::countr_zero(has_room_[first_with_room_])));
+  if (chunks_[chunk] == nullptr) {
+    if (empty_chunk_ != kNone && empty_chunk_ != chunk) {
+      free_chunk(std::exchange(empty_chunk_, kNone));
+    }
+    add_chunk(chunk);
+  } else if (chunk == empty_chunk_) {
+    empty_chunk_ = kNone;
+  }
+  ChunkRoom& room = rooms_[chunk];
+  const std::uint32_t id = room.free;
+  room.free = node(id).next;
+  ++room.used;
+  ++used_;
+  if (room.free == kNone) {
+    set_has_room(chunk, false);
+  }
+  return id;
+}
+
+void ValueCache::give_back(std::uint32_t id) {
+  const std::uint32_t chunk = id >> chunk_bits_;
+  ChunkRoom& room = rooms_[chunk];
+  Node& one = node(id);
+  one.kind = Kind::kFree;
+  one.is_listed = false;
+  one.is_noted = false;
+  one.next = room.free;
+  room.free = id;
+  --room.used;
+  --used_;
+  set_has_room(chunk, true);
+  if (room.used == 0) {
+    if (empty_chunk_ != kNone) {
+      free_chunk(std::max(empty_chunk_, chunk));
+    }
+    empty_chunk_ = empty_chunk_ == kNone ? chunk : std::min(empty_chunk_, chunk);
+  }
+}
+
+// --- Nodes -------------------------------------------------------------------------------------
 
 std::uint32_t ValueCache::insert(Space& space, std::uint32_t hash, std::uint32_t tag,
                                  const void* key) {
   if ((static_cast<std::size_t>(used_) + 1) * 5 > slots_.size() * 3) {
     rehash(slots_.size() * 2);
   }
-  std::uint32_t id = limit_;
-  if (!free_.empty()) {
-    id = free_.back();
-    free_.pop_back();
-  } else {
-    WEIR_CHECK_MESSAGE(limit_ < kNone - 1, "too many values in one cache");
-    if (limit_ >> kChunkBits == chunks_.size()) {
-      chunks_.emplace_back(static_cast<std::byte*>(
-                               ::operator new(stride_ * kChunkNodes, std::align_val_t{alignment_})),
-                           FreeChunk{alignment_});
-    }
-    ++limit_;
-  }
+  const std::uint32_t id = take_node();
   Node& one = node(id);
   ::new (static_cast<void*>(&one))
       Node{hash, space.id, 0, space.head, kNone, 0, 0, Kind::kAbsent, false, true, false, false};
@@ -71,7 +158,6 @@ std::uint32_t ValueCache::insert(Space& space, std::uint32_t hash, std::uint32_t
     at = (at + 1) & mask_;
   }
   slots_[at] = {tag, id};
-  ++used_;
   return id;
 }
 
@@ -111,10 +197,7 @@ void ValueCache::remove(std::uint32_t id) {
   }
   slots_[hole] = Slot();
   more_bytes_ -= one.more_bytes;
-  one.kind = Kind::kFree;
-  one.is_listed = false;
-  free_.push_back(id);
-  --used_;
+  give_back(id);
   // Slots count as memory: a cache that gave way to another one gives these back as well.
   if (slots_.size() > kSlotsMin && static_cast<std::size_t>(used_) * 10 < slots_.size()) {
     rehash(slots_.size() / 2);

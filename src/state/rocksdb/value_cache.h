@@ -15,7 +15,9 @@ namespace weir::state {
 /// Values of one table in memory, in the form the operator uses them. Knows nothing of RocksDB.
 ///
 /// A node is an entry, or the knowledge that there is none. It stays where it is until it is
-/// removed. A namespace that is dropped and comes back is another *space*: nodes belong to one.
+/// removed. Nodes lie in chunks; new ones go to the first chunk with room, and a chunk without any
+/// is given back. A namespace that is dropped and comes back is another *space*: nodes belong to
+/// one.
 class ValueCache {
  public:
   static constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
@@ -28,7 +30,7 @@ class ValueCache {
     std::uint32_t dirty_epoch;  ///< of the last write; 0: as it was read
     std::uint32_t next;         ///< in its space
     std::uint32_t previous;
-    std::uint32_t last_call;   ///< that gave a pointer to it away
+    std::uint32_t last_given;  ///< the table's generation in which a pointer to it was given out
     std::uint32_t more_bytes;  ///< about what key and value take elsewhere
     Kind kind;
     bool is_listed;          ///< its last write is still to be encoded
@@ -43,7 +45,7 @@ class ValueCache {
     std::uint32_t id = 0;
     std::uint32_t head = kNone;
     std::uint64_t size = 0;        ///< live entries, here or below
-    std::uint32_t first_down = 0;  ///< first epoch of which something lies below; 0: nothing does
+    std::uint32_t first_down = 0;  ///< lowest epoch of which something is below, or soon; 0: none
     std::uint32_t dropped_epoch = 0;  ///< in which it was dropped; 0: it was not
     std::uint32_t scans = 0;          ///< under way: nothing of it may be evicted
     GroupCounts groups;
@@ -57,8 +59,11 @@ class ValueCache {
   ValueCache& operator=(const ValueCache&) = delete;
 
   Node& node(std::uint32_t id) {
-    return *reinterpret_cast<Node*>(chunks_[id >> kChunkBits].get() +
-                                    (id & (kChunkNodes - 1)) * stride_);
+    return *reinterpret_cast<Node*>(chunks_[id >> chunk_bits_] + (id & chunk_mask_) * stride_);
+  }
+  /// Whether a node of this number exists: for those who remember numbers.
+  bool is_used(std::uint32_t id) {
+    return chunks_[id >> chunk_bits_] != nullptr && node(id).kind != Kind::kFree;
   }
   std::byte* key_of(Node& node) const { return reinterpret_cast<std::byte*>(&node) + key_offset_; }
   std::byte* value_of(Node& node) const {
@@ -78,7 +83,7 @@ class ValueCache {
     return slot.node;
   }
   void prefetch_node(std::uint32_t id) {
-    if (id != kNone) {
+    if (id != kNone && chunks_[id >> chunk_bits_] != nullptr) {
       __builtin_prefetch(&node(id), 1);
     }
   }
@@ -111,11 +116,23 @@ class ValueCache {
   /// REQUIRES: it has no nodes.
   void free_space(std::uint32_t id);
 
-  /// One past the highest node there ever was; for walks over all.
-  std::uint32_t node_limit() const { return limit_; }
+  /// The last number of its chunk if that is gone, else the number itself: for the same walks.
+  std::uint32_t skip_gone(std::uint32_t id) const {
+    return chunks_[id >> chunk_bits_] == nullptr ? id | chunk_mask_ : id;
+  }
+  /// One past the highest node there may be; for walks over all.
+  std::uint32_t node_limit() const {
+    return static_cast<std::uint32_t>(chunks_.size() << chunk_bits_);
+  }
+  /// Memory taken, free nodes included.
   std::size_t bytes() const {
+    return present_chunks_ * chunk_bytes() + slots_.size() * sizeof(Slot) + more_bytes_;
+  }
+  /// The same without free nodes.
+  std::size_t used_bytes() const {
     return static_cast<std::size_t>(used_) * stride_ + slots_.size() * sizeof(Slot) + more_bytes_;
   }
+  std::size_t chunk_bytes() const { return stride_ << chunk_bits_; }
   std::size_t node_bytes() const { return stride_; }
   std::uint32_t node_count() const { return used_; }
   void set_more_bytes(Node& node, std::size_t bytes) {
@@ -124,15 +141,13 @@ class ValueCache {
   }
 
  private:
-  static constexpr std::uint32_t kChunkBits = 10;
-  static constexpr std::uint32_t kChunkNodes = 1U << kChunkBits;
   struct Slot {
     std::uint32_t tag = 0;
     std::uint32_t node = kNone;
   };
-  struct FreeChunk {
-    std::size_t alignment;
-    void operator()(std::byte* chunk) const;
+  struct ChunkRoom {
+    std::uint32_t used = 0;
+    std::uint32_t free = kNone;  ///< the first of its free nodes, linked by `next`
   };
 
   bool is_equal(const std::byte* a, const void* b) const {
@@ -141,6 +156,11 @@ class ValueCache {
            : raw_key_ != 0 ? std::memcmp(a, b, raw_key_) == 0
                            : key_.equals(a, b);
   }
+  std::uint32_t take_node();
+  void give_back(std::uint32_t id);
+  void add_chunk(std::uint32_t number);
+  void free_chunk(std::uint32_t number);
+  void set_has_room(std::uint32_t chunk, bool has_room);
   std::size_t slot_of(std::uint32_t id, std::uint32_t tag) const;
   void rehash(std::size_t size);
 
@@ -152,9 +172,14 @@ class ValueCache {
   std::size_t value_offset_ = 0;
   std::size_t stride_ = 0;
   std::size_t alignment_ = 0;
-  std::vector<std::unique_ptr<std::byte, FreeChunk>> chunks_;
-  std::vector<std::uint32_t> free_;
-  std::uint32_t limit_ = 0;
+  std::uint32_t chunk_bits_ = 0;
+  std::uint32_t chunk_mask_ = 0;
+  std::vector<std::byte*> chunks_;       ///< null: given back, or never there
+  std::vector<ChunkRoom> rooms_;         ///< of chunks_
+  std::vector<std::uint64_t> has_room_;  ///< a bit for each of chunks_: it may take another node
+  std::size_t first_with_room_ = 0;      ///< no earlier word of has_room_ has a bit
+  std::size_t present_chunks_ = 0;
+  std::uint32_t empty_chunk_ = kNone;  ///< one is kept, lest it comes and goes with each node
   std::uint32_t used_ = 0;
   std::size_t more_bytes_ = 0;
   std::vector<Slot> slots_;
