@@ -21,6 +21,7 @@ struct Words {
   std::string first;
   std::string second;
   std::vector<std::string> rest;
+  std::vector<std::string> fail_on;
   StateAddress address;
   ImportOptions imported;
   std::uint64_t limit = 100;
@@ -204,12 +205,20 @@ void add_compat_command(CLI::App& app, Words& words) {
       ->required();
   compat->add_option("--timeout", words.timeout_s, "Seconds for the job to come to its execute()")
       ->check(CLI::Range(1, 86'400));
+  compat
+      ->add_option("--fail-on", words.fail_on,
+                   "Fits that are a failure (exit status 1) although the job would start: "
+                   "dropped,missing,migratable")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"dropped", "missing", "migratable"}));
   compat->footer("What follows JOB is for it: [ARGUMENTS...]");
   compat->prefix_command();
   compat->callback([&words, compat] {
     constexpr int timeout_s_default = 60;
     words.rest = compat->remaining();
-    CompatCommand command{words.first, words.second, words.rest, {}, words.is_json};
+    CompatCommand command{words.first, words.second,  words.rest,
+                          {},          words.fail_on, words.is_json};
     command.timeout =
         std::chrono::seconds(words.timeout_s > 0 ? words.timeout_s : timeout_s_default);
     words.status = compare_job_with_snapshot(command);
