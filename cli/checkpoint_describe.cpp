@@ -12,7 +12,9 @@
 #include "io/local_file_system.h"
 #include "output.h"
 #include "snapshot_json.h"
+#include "state/rocksdb/rocks_index.h"
 #include "state/state_file_survey.h"
+#include "state_processor/stored_state.h"
 
 namespace weir::cli {
 namespace {
@@ -23,12 +25,28 @@ struct StateSummary {
 };
 using States = std::map<std::string, StateSummary>;
 
+std::string id_of(const state::StateSchema& schema) {
+  return (schema.kind == state::StateKind::kTimers ? "timers/" : "keyed/") + schema.name;
+}
+
 /// The states of one subtask, of whose files this is the next: it knows how many entries there are
 /// with those before it.
 void update_states(const state::StateFileIndex& index, States& states) {
   for (const state::StateFileIndex::State& one : index.states) {
-    const bool is_timers = one.schema.kind == state::StateKind::kTimers;
-    states[(is_timers ? "timers/" : "keyed/") + one.schema.name] = {one.schema, one.live};
+    states[id_of(one.schema)] = {one.schema, one.live};
+  }
+}
+
+/// The same of a subtask whose state is in RocksDB.
+void update_states(const state::RocksIndex& index, States& states) {
+  for (const state::RocksIndex::State& one : index.states) {
+    std::uint64_t entries = 0;
+    for (const state::RocksIndex::Namespace& space : one.namespaces) {
+      for (const state::GroupCounts::Count& count : space.groups) {
+        entries += count.entries;
+      }
+    }
+    states[id_of(one.schema)] = {one.schema, entries};
   }
 }
 
@@ -110,7 +128,10 @@ class Describer {
       Json described = describe(subtask);
       States of_subtask;
       for (const checkpoint::StateHandle& handle : subtask.files) {
-        WEIR_TRY(read_file(handle, of_subtask, groups));
+        WEIR_TRY(read_file(handle, of_subtask));
+      }
+      if (has_key_groups_) {
+        WEIR_TRY(survey(op, subtask, groups));
       }
       described["entries"] = add_states(of_subtask, states);
       subtasks.push_back(std::move(described));
@@ -145,25 +166,36 @@ class Describer {
     return json;
   }
 
-  Status read_file(const checkpoint::StateHandle& handle, States& states,
-                   std::map<int, state::KeyGroupSize>& groups) const {
-    if (!checkpoint::is_state_file(handle)) {
-      return {};
-    }
+  Status read_file(const checkpoint::StateHandle& handle, States& states) const {
     const std::string path = join_path(snapshot_.location.root, handle.file.path);
-    if (!has_key_groups_) {
+    if (checkpoint::is_state_file(handle)) {
       WEIR_ASSIGN(const state::StateFileIndex index, state::read_state_file_index(files_, path));
       update_states(index, states);
-      return {};
+    } else if (handle.kind == checkpoint::kRocksDbKind && handle.meta == state::kRocksIndexMeta) {
+      WEIR_ASSIGN(
+          const state::RocksIndex index,
+          state::read_rocks_index(files_, {path, {handle.file.length_bytes, handle.file.crc32c}}));
+      update_states(index, states);
     }
-    WEIR_ASSIGN(
-        const state::StateFileSurvey survey,
-        state::survey_state_file(files_, {path, {handle.file.length_bytes, handle.file.crc32c}}));
-    update_states(survey.index, states);
-    for (const state::KeyGroupSize& size : survey.key_groups) {
-      state::KeyGroupSize& sum = groups[size.key_group];
-      sum.entries += size.entries;
-      sum.bytes += size.bytes;
+    return {};
+  }
+
+  /// Reads every entry of a subtask; what lies in RocksDB as the state file that it makes.
+  Status survey(const checkpoint::OperatorSnapshot& op, const checkpoint::SubtaskSnapshot& subtask,
+                std::map<int, state::KeyGroupSize>& groups) const {
+    checkpoint::OperatorSnapshot one = op;
+    one.subtasks = {subtask};
+    WEIR_ASSIGN(const state_processor::StoredState stored,
+                state_processor::StoredState::open(files_, one, [&](const std::string& name) {
+                  return join_path(snapshot_.location.root, name);
+                }));
+    for (const state::RestoreFile& file : stored.files()) {
+      WEIR_ASSIGN(const state::StateFileSurvey survey, state::survey_state_file(files_, file));
+      for (const state::KeyGroupSize& size : survey.key_groups) {
+        state::KeyGroupSize& sum = groups[size.key_group];
+        sum.entries += size.entries;
+        sum.bytes += size.bytes;
+      }
     }
     return {};
   }

@@ -1,5 +1,6 @@
 #include "compat_command.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -99,6 +100,28 @@ Result<Json> ask_program(const CompatCommand& command) {
                            command.program, status, printed)};
 }
 
+/// What has a fit of `fail_on`: states, and the positions and results of sources and sinks.
+/// Operators have nothing but their states.
+Json failures_of(const Json& report, const std::vector<std::string>& fail_on) {
+  Json failures = Json::array();
+  const auto add = [&](const std::string& fit, const std::string& what) {
+    if (std::find(fail_on.begin(), fail_on.end(), fit) != fail_on.end()) {
+      failures.push_back(fit + ": " + what);
+    }
+  };
+  for (const Json& op : report.at("operators")) {
+    const auto kind = op.at("kind").get<std::string>();
+    const std::string what = kind + " " + op.at("uid").get<std::string>();
+    if (kind != "operator") {
+      add(op.at("fit"), what);
+    }
+    for (const Json& state : op.at("states")) {
+      add(state.at("fit"), "state '" + state.at("name").get<std::string>() + "' of " + what);
+    }
+  }
+  return failures;
+}
+
 std::string to_text(const Json& json) {
   Table table;
   table.column("FIT").column("OPERATOR").column("STATE").column("KIND").column("NOTE");
@@ -117,6 +140,9 @@ std::string to_text(const Json& json) {
   std::string text = table.to_string();
   for (const Json& refusal : json.at("refusals")) {
     text += "REFUSED " + printable(refusal.get<std::string>()) + "\n";
+  }
+  for (const Json& failure : json.at("failures")) {
+    text += "FAILED " + printable(failure.get<std::string>()) + " (--fail-on)\n";
   }
   return text + fmt::format("{}: {} {} from {}\n",
                             json.at("is_compatible").get<bool>() ? "compatible" : "incompatible",
@@ -138,12 +164,14 @@ int compare_job_with_snapshot(const CompatCommand& command) {
   }
   Json json{{"path", command.snapshot}, {"is_compatible", report.at("refusals").empty()}};
   json.update(report);
+  json["failures"] = failures_of(report, command.fail_on);
   if (command.is_json) {
     print_json(json);
   } else {
     print_text(to_text(json));
   }
-  return json.at("is_compatible").get<bool>() ? kExitOk : kExitFailed;
+  const bool is_good = json.at("is_compatible").get<bool>() && json.at("failures").empty();
+  return is_good ? kExitOk : kExitFailed;
 }
 
 }  // namespace weir::cli

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "checkpoint/base64.h"
+
 namespace weir::cli {
 namespace {
 
@@ -16,11 +18,17 @@ std::string quoted(const std::string& cell) {
   return text + '"';
 }
 
-std::string cell_of(const Json& value) {
-  if (value.is_null()) {
-    return "";
+std::string cell_of(const Schema& schema, const Json& value) {
+  if (schema.kind == Schema::Kind::kOptional) {
+    return value.is_null() ? "" : value.dump();
   }
-  return value.is_string() ? value.get<std::string>() : value.dump();
+  if (!value.is_string()) {
+    return value.dump();
+  }
+  std::string text = value.get<std::string>();
+  // What is no text is written so, and must not be taken for it when the cell is read.
+  return text.starts_with(R"({"b64":)") ? Json{{"b64", checkpoint::base64_encode(text)}}.dump()
+                                        : text;
 }
 
 template <class Columns, class Cell>
@@ -45,6 +53,10 @@ void CsvColumns::add(std::vector<std::string> path, const Schema& schema) {
     add(std::move(longer), part);
   };
   if (schema.kind == Schema::Kind::kStruct) {
+    if (schema.parts.empty()) {
+      empty_structs_.push_back(std::move(path));
+      return;
+    }
     for (std::size_t i = 0; i < schema.parts.size(); ++i) {
       add_part(schema.names[i], schema.parts[i]);
     }
@@ -59,7 +71,7 @@ void CsvColumns::add(std::vector<std::string> path, const Schema& schema) {
   for (const std::string& step : path) {
     title += (title.empty() ? "" : ".") + step;
   }
-  columns_.push_back({std::move(title), std::move(path)});
+  columns_.push_back({std::move(title), std::move(path), schema});
 }
 
 std::string CsvColumns::header() const {
@@ -72,7 +84,7 @@ std::string CsvColumns::row(const Json& values) const {
     for (const std::string& step : column.path) {
       value = &value->at(step);
     }
-    return cell_of(*value);
+    return cell_of(column.schema, *value);
   });
 }
 

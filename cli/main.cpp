@@ -12,6 +12,7 @@
 #include "job_commands.h"
 #include "output.h"
 #include "state_commands.h"
+#include "weir/key_group.h"
 
 namespace weir::cli {
 namespace {
@@ -21,6 +22,7 @@ struct Words {
   std::string first;
   std::string second;
   std::vector<std::string> rest;
+  std::vector<std::string> fail_on;
   StateAddress address;
   ImportOptions imported;
   std::uint64_t limit = 100;
@@ -139,6 +141,12 @@ void add_job_commands(CLI::App& app, Words& words) {
                   cancel_job);
 }
 
+void add_state_name(CLI::App& command, Words& words) {
+  command.add_option("UID", words.address.uid, "Of the operator")->required();
+  command.add_option("STATE", words.address.state, "Name of the state, or of the timers")
+      ->required();
+}
+
 /// SNAPSHOT UID STATE
 CLI::App* add_state_command(CLI::App& group, Words& words, const std::string& name,
                             const std::string& description) {
@@ -148,25 +156,52 @@ CLI::App* add_state_command(CLI::App& group, Words& words, const std::string& na
                    "A checkpoint's or savepoint's directory, or its _metadata file")
       ->required()
       ->transform(place());
-  command->add_option("UID", words.address.uid, "Of the operator")->required();
-  command->add_option("STATE", words.address.state, "Name of the state, or of the timers")
-      ->required();
+  add_state_name(*command, words);
   return command;
+}
+
+/// What import and create have in common.
+void add_entries(CLI::App& command, Words& words) {
+  ImportOptions& imported = words.imported;
+  command.add_option("FILE", imported.file, "Entries as export writes them; - for stdin")
+      ->required();
+  command.add_option("DIR", imported.directory, "Where the new savepoint's directory is made")
+      ->required()
+      ->transform(place());
+  command
+      .add_option("--format", imported.format,
+                  "csv, or jsonl: a line of JSON per entry; default: csv if FILE ends in .csv")
+      ->check(CLI::IsMember({"jsonl", "csv"}));
+  command.add_flag("--json", imported.is_json, "Print one JSON document");
+  command.callback([&words] { words.status = import_state(words.address, words.imported); });
 }
 
 void add_state_import(CLI::App& group, Words& words) {
   CLI::App* in = add_state_command(group, words, "import",
                                    "Make a savepoint that has further entries; print its path");
-  in->add_option("FILE", words.imported.file, "Lines of JSON as export writes them; - for stdin")
-      ->required();
-  in->add_option("DIR", words.imported.directory, "Where the new savepoint's directory is made")
-      ->required()
-      ->transform(place());
-  in->add_flag("--replace", words.imported.replaces, "Drop what the state held before");
+  add_entries(*in, words);
+  CLI::Option* const replace =
+      in->add_flag("--replace", words.imported.replaces, "Drop what the state held before");
+  in->add_flag("--delete", words.imported.deletes,
+               "Drop the entries of the keys in FILE, which needs no values")
+      ->excludes(replace);
   in->add_option("--key-schema", words.imported.key_schema, "Of a state that is new");
-  in->add_option("--value-schema", words.imported.value_schema, "Of a state that is new");
-  in->add_flag("--json", words.imported.is_json, "Print one JSON document");
-  in->callback([&words] { words.status = import_state(words.address, words.imported); });
+  in->add_option("--value-schema", words.imported.value_schema,
+                 "Of a state that is new, if it is not timers");
+}
+
+void add_state_create(CLI::App& group, Words& words) {
+  CLI::App* create = group.add_subcommand(
+      "create", "Make a savepoint from nothing, for a job that has none yet; print its path");
+  add_state_name(*create, words);
+  add_entries(*create, words);
+  create->add_option("--key-schema", words.imported.key_schema, "Of the keys, such as i64")
+      ->required();
+  create->add_option("--value-schema", words.imported.value_schema,
+                     "Of the values, such as struct{count:i64,last:string}; not of timers");
+  create->add_option("--max-parallelism", words.imported.max_parallelism, "Of the job, for good")
+      ->check(CLI::Range(1, kUpperBoundMaxParallelism))
+      ->capture_default_str();
 }
 
 void add_state_commands(CLI::App& app, Words& words) {
@@ -192,6 +227,7 @@ void add_state_commands(CLI::App& app, Words& words) {
   out->callback(
       [&words] { words.status = export_state(words.address, {words.first, words.second}); });
   add_state_import(*group, words);
+  add_state_create(*group, words);
 }
 
 void add_compat_command(CLI::App& app, Words& words) {
@@ -204,12 +240,19 @@ void add_compat_command(CLI::App& app, Words& words) {
       ->required();
   compat->add_option("--timeout", words.timeout_s, "Seconds for the job to come to its execute()")
       ->check(CLI::Range(1, 86'400));
+  compat
+      ->add_option("--fail-on", words.fail_on,
+                   "Fits that are a failure (exit status 1) although the job would start: "
+                   "dropped,missing,migratable")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"dropped", "missing", "migratable"}));
   compat->footer("What follows JOB is for it: [ARGUMENTS...]");
   compat->prefix_command();
   compat->callback([&words, compat] {
     constexpr int timeout_s_default = 60;
     words.rest = compat->remaining();
-    CompatCommand command{words.first, words.second, words.rest, {}, words.is_json};
+    CompatCommand command{words.first, words.second, words.rest, {}, words.fail_on, words.is_json};
     command.timeout =
         std::chrono::seconds(words.timeout_s > 0 ? words.timeout_s : timeout_s_default);
     words.status = compare_job_with_snapshot(command);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "csv.h"
+#include "entry_lines.h"
 #include "io/local_file_system.h"
 #include "operator_state_commands.h"
 #include "output.h"
@@ -121,9 +122,7 @@ Status export_entries(const OpenState& open, const ExportOptions& options, std::
                : Status(cannot_write(options.file));
   };
   if (is_csv) {
-    columns.add("key", open.key);
-    columns.add("namespace", Schema());
-    columns.add("value", open.value);
+    columns = columns_of_entries(open.key, open.value);
     WEIR_TRY(put(columns.header()));
   }
   WEIR_TRY(

@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "weir/key_group.h"
+
 namespace weir::cli {
 
 /// `weir state ...`: looks into the keyed state of a snapshot, by the schema stored with it. Needs
@@ -32,14 +34,18 @@ struct ExportOptions {
 int export_state(const StateAddress& address, const ExportOptions& options);
 
 struct ImportOptions {
-  std::string file;        ///< lines of JSON, as export writes them; "-" = stdin
+  std::string file;        ///< as export writes it; "-" = stdin
+  std::string format;      ///< "jsonl" or "csv"; empty: csv by the file's name, else jsonl
   std::string directory;   ///< where the new savepoint's directory is made
   bool replaces = false;   ///< what the state held before is dropped
   std::string key_schema;  ///< of a state that the snapshot does not have
   std::string value_schema;
+  bool deletes = false;                          ///< the keys in the file go
+  int max_parallelism = kDefaultMaxParallelism;  ///< of a savepoint that is made from nothing
   bool is_json = false;
 };
-/// Writes a savepoint that has what the snapshot has and these entries, and prints its path.
+/// Writes a savepoint that has what the snapshot has (`address.snapshot` empty: nothing) and these
+/// entries, and prints its path.
 int import_state(const StateAddress& address, const ImportOptions& options);
 
 }  // namespace weir::cli

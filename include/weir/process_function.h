@@ -50,7 +50,7 @@ class KeyedOpenContext {
     if (table == nullptr) {
       return open_handle<State, typename State::Map, typename State::ExpiringMap>(name, ttl);
     }
-    auto rule = std::make_shared<detail::TtlRule>(ttl);
+    auto rule = std::make_shared<detail::TtlRule>(ttl, context_.processing_time());
     cleaners_.push_back(std::make_unique<detail::MapTtlCleaner<Entry>>(*table, rule));
     return State(table, &current_, std::move(rule));
   }
@@ -86,6 +86,16 @@ class KeyedOpenContext {
   const Status& status() const { return status_; }
   /// For the runtime: the tables behind the declared states.
   const std::vector<StateTable*>& tables() const { return tables_; }
+  /// For whoever has no runtime: from now on, what lives for a time is judged and stamped by the
+  /// processing time of this call. REQUIRES: nobody took the cleaners.
+  void update_time() {
+    if (!cleaners_.empty()) {
+      const TimestampMs now = context_.processing_time();
+      for (const auto& cleaner : cleaners_) {
+        cleaner->on_records(0, now);
+      }
+    }
+  }
   /// For the runtime: what removes expired values, one per state that has a time to live.
   std::vector<std::unique_ptr<detail::TtlCleaner>> take_cleaners() { return std::move(cleaners_); }
 
@@ -114,7 +124,7 @@ class KeyedOpenContext {
       return Handle(open_table<Plain>(name), &current_);
     }
     StateTable* const table = open_table<Expiring>(name, detail::expiry_in_backend<Expiring>(ttl));
-    auto rule = std::make_shared<detail::TtlRule>(ttl);
+    auto rule = std::make_shared<detail::TtlRule>(ttl, context_.processing_time());
     if (table != nullptr) {
       cleaners_.push_back(std::make_unique<detail::TableTtlCleaner<K, Expiring>>(*table, rule));
     }

@@ -45,8 +45,9 @@ class KeyedStateEditor {
     return &shared_->timers;
   }
 
-  /// The key that the states and timers are of from now on.
+  /// The key that the states and timers are of from now on, at the present processing time.
   void set_current_key(K key) {
+    shared_->states.update_time();
     shared_->key = std::move(key);
     shared_->current = {&shared_->key, key_hash(shared_->key)};
   }

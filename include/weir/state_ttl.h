@@ -83,9 +83,10 @@ inline constexpr std::size_t kRawEncodedSize<Expiring<T>> =
 /// The rules for one state, and the processing time by which they are applied.
 class TtlRule {
  public:
-  explicit TtlRule(const StateTtlConfig& config) : config_(config) {}
+  TtlRule(const StateTtlConfig& config, TimestampMs now_ms) : now(now_ms), config_(config) {}
 
-  TimestampMs now = kMinTimestamp;
+  /// Whoever sets the current key, or hands a batch of records on, keeps it up to date.
+  TimestampMs now;
 
   bool is_expired(TimestampMs last_access_ms) const {
     return now >= kMinTimestamp + config_.ttl.count() &&
@@ -173,8 +174,7 @@ Expiry encoded_expiry(std::string_view encoded, const TtlRule& rule, std::string
 template <class Stored>
 ValueExpiry expiry_in_backend(const StateTtlConfig& config) {
   const auto of = [config](std::string_view encoded, TimestampMs now, std::string& rest) {
-    TtlRule rule(config);
-    rule.now = now;
+    const TtlRule rule(config, now);
     return encoded_expiry(encoded, rule, rest, static_cast<const Stored*>(nullptr));
   };
   return {of, config.cleanup_in_rocksdb_compact_filter, config.rocksdb_periodic_compaction,

@@ -341,6 +341,17 @@ TEST(ConfigurationValidate, WhatThisBuildLacksIsSaid) {
   EXPECT_EQ(message_of(validate(configuration)), "");
 }
 
+TEST(ConfigurationValidate, ASnapshotToStartFromNeedsCheckpoints) {
+  Configuration configuration;
+  configuration.set(options::kRecoveryPath, "/savepoints/savepoint-1");
+  EXPECT_THAT(message_of(validate(configuration)),
+              AllOf(HasSubstr("execution.state-recovery.path"), HasSubstr("no effect"),
+                    HasSubstr("execution.checkpointing.interval")));
+  configuration = with_checkpoints();
+  configuration.set(options::kRecoveryPath, "/savepoints/savepoint-1");
+  EXPECT_EQ(message_of(validate(configuration)), "");
+}
+
 TEST(ConfigurationValidate, SettingsOfRocksDbNeedRocksDb) {
   Configuration configuration;
   configuration.set(options::kRocksDbBlockSize, SizeBytes{8192});

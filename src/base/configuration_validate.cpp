@@ -115,7 +115,8 @@ class Validator {
                                options::kCheckpointsAfterTasksFinish.key,
                                options::kLocalBackup.key,
                                options::kUnalignedCheckpoints.key,
-                               options::kSourcesPauseUntilFirstCheckpoint.key};
+                               options::kSourcesPauseUntilFirstCheckpoint.key,
+                               options::kRecoveryPath.key};
     for (const std::string_view key : kKeys) {
       if (configuration_.is_set(key)) {
         no_effect(key, "checkpoints are off; set " + std::string(options::kCheckpointInterval.key));

@@ -7,6 +7,7 @@
 #include "checkpoint/operator_match.h"
 #include "checkpoint/snapshot_directory.h"
 #include "runtime/declared_state.h"
+#include "runtime/heap_keyed_state.h"
 #include "runtime/keyed_state.h"
 #include "runtime/manifest_builder.h"
 #include "runtime/restore_match.h"
@@ -89,6 +90,7 @@ class Comparison {
     std::vector<state::StateSchema> stored;
     if (snapshot != nullptr) {
       WEIR_ASSIGN(stored, stored_schemas(*snapshot));
+      check_backend(*snapshot);
     }
     add_keyed(declared, stored, row);
     add_lists(declared, restored.lists, row);
@@ -104,6 +106,18 @@ class Comparison {
     }
     result_.operators.push_back(std::move(row));
     return {};
+  }
+
+  /// The backend of the job has to read what that of the snapshot wrote.
+  void check_backend(const checkpoint::OperatorSnapshot& snapshot) {
+    for (const checkpoint::SubtaskSnapshot& subtask : snapshot.subtasks) {
+      const Status readable =
+          options_.rocksdb.has_value() ? Status() : HeapKeyedState::check_readable(subtask.files);
+      if (!readable.ok()) {
+        result_.refusals.push_back("operator " + snapshot.uid + ": " + readable.error().message);
+        return;
+      }
+    }
   }
 
   /// Every form in which a state of the operator is stored: normally one.

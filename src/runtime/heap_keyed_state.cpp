@@ -73,17 +73,24 @@ state::HeapBackend::Options options_of(const SubtaskInfo& info,
 HeapKeyedState::HeapKeyedState(const SubtaskInfo& info, const TaskEnvironment& environment)
     : info_(info), environment_(environment), backend_(options_of(info, environment)) {}
 
+Status HeapKeyedState::check_readable(const std::vector<checkpoint::StateHandle>& files) {
+  for (const checkpoint::StateHandle& handle : files) {
+    if (handle.kind == checkpoint::kRocksDbKind) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "the checkpoint was written with state.backend.type rocksdb and cannot be "
+                   "read by hashmap: start with rocksdb, take a savepoint, and start from that"};
+    }
+  }
+  return {};
+}
+
 Status HeapKeyedState::restore(CheckpointId checkpoint,
                                const std::vector<checkpoint::StateHandle>& handles) {
+  if (const Status readable = check_readable(handles); !readable.ok()) {
+    return readable.error().with_context(subtask_label(info_));
+  }
   std::vector<state::RestoreFile> files;
   for (const checkpoint::StateHandle& handle : handles) {
-    if (handle.kind == checkpoint::kRocksDbKind) {
-      return Error{
-          ErrorCode::kInvalidArgument,
-          subtask_label(info_) +
-              ": the checkpoint was written with state.backend.type rocksdb and cannot be "
-              "read by hashmap: start with rocksdb, take a savepoint, and start from that"};
-    }
     files.push_back({environment_.store->path_of_restored(handle.file.path),
                      {handle.file.length_bytes, handle.file.crc32c}});
   }

@@ -14,6 +14,9 @@ class HeapKeyedState final : public KeyedState {
  public:
   HeapKeyedState(const SubtaskInfo& info, const TaskEnvironment& environment);
 
+  /// Whether restore() can read files of that form. The error says what to do instead.
+  static Status check_readable(const std::vector<checkpoint::StateHandle>& files);
+
   KeyedStateBackend& backend() override { return backend_; }
   Status restore(CheckpointId checkpoint,
                  const std::vector<checkpoint::StateHandle>& files) override;

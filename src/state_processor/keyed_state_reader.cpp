@@ -17,6 +17,11 @@ std::string names_of(const std::vector<state::StateSchema>& states) {
   return names.empty() ? "none" : names;
 }
 
+/// What it is called where a state and timers have one name.
+std::string name_with_kind(const state::StateSchema& state) {
+  return (state.kind == state::StateKind::kTimers ? "timers/" : "keyed/") + state.name;
+}
+
 Result<const checkpoint::OperatorSnapshot*> find_operator(const checkpoint::Manifest& manifest,
                                                           const std::string& uid) {
   if (const auto* const op = checkpoint::find_uid(manifest.operators, uid)) {
@@ -137,13 +142,27 @@ Result<KeyedStateReader> KeyedStateReader::open(FileSystem& files,
 }
 
 Result<const state::StateSchema*> KeyedStateReader::find(const std::string& name) const {
-  const auto found = std::find_if(states_.begin(), states_.end(),
-                                  [&](const auto& state) { return state.name == name; });
-  if (found == states_.end()) {
+  std::vector<const state::StateSchema*> found;
+  for (const state::StateSchema& state : states_) {
+    if (state.name == name) {
+      found.push_back(&state);
+    }
+  }
+  if (found.size() > 1) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "operator " + uid_ + " has a state and timers named '" + name + "'; say " +
+                     name_with_kind(*found[0]) + " or " + name_with_kind(*found[1])};
+  }
+  for (const state::StateSchema& state : states_) {
+    if (found.empty() && name_with_kind(state) == name) {
+      found.push_back(&state);
+    }
+  }
+  if (found.empty()) {
     return Error{ErrorCode::kNotFound,
                  "operator " + uid_ + " has no state '" + name + "'; it has " + names_of(states_)};
   }
-  return &*found;
+  return found.front();
 }
 
 Status KeyedStateReader::read(const state::StateSchema& state, KeyGroupRange key_groups,

@@ -43,7 +43,8 @@ class KeyedStateReader {
   int max_parallelism() const { return max_parallelism_; }
   /// By kind and name.
   const std::vector<state::StateSchema>& states() const { return states_; }
-  /// The keyed state, or else the timers, of that name. kNotFound naming those there are.
+  /// The keyed state or the timers of that name; where there are both, "keyed/name" and
+  /// "timers/name". kNotFound naming those there are.
   Result<const state::StateSchema*> find(const std::string& name) const;
 
   using Visitor = std::function<Status(const StoredEntry& entry)>;

@@ -183,6 +183,21 @@ TEST_F(KeyedStateReaderTest, WhatIsNotThereIsNamedWithWhatIs) {
   EXPECT_THAT(no_state.error().message, HasSubstr("it has names, timers"));
 }
 
+TEST_F(KeyedStateReaderTest, TimersAreNotHiddenByAStateOfTheirName) {
+  for (Subtask& subtask : subtasks_) {
+    value_or_fail(subtask.backend.open_table(describe<std::uint64_t, std::int32_t>("timers")));
+  }
+  take_checkpoint(1);
+  const KeyedStateReader reader = open();
+  const auto either = reader.find("timers");
+  ASSERT_FALSE(either.ok());
+  EXPECT_EQ(either.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(either.error().message, HasSubstr("say keyed/timers or timers/timers"));
+  EXPECT_EQ(reader.find("timers/timers").value()->kind, state::StateKind::kTimers);
+  EXPECT_EQ(reader.find("keyed/timers").value()->kind, state::StateKind::kTable);
+  EXPECT_EQ(reader.find("names").value(), reader.find("keyed/names").value());
+}
+
 TEST_F(KeyedStateReaderTest, DamageIsRefused) {
   std::mt19937 random(2);
   for (int i = 0; i < 100; ++i) {

@@ -20,15 +20,20 @@ void StateImport::put(StateNamespace ns, std::uint32_t hash, std::string key, st
                             Entry{hash, std::move(value)});
 }
 
+void StateImport::erase(StateNamespace ns, std::uint32_t hash, std::string key) {
+  entries_.insert_or_assign(Id{key_group_of(hash, max_parallelism_), ns, std::move(key)},
+                            Entry{hash, std::nullopt});
+}
+
 Status StateImport::visit(const state::StateSchema& state, const KeyedStateReader* reader,
                           bool replaces, const KeyedStateReader::Visitor& visitor) const {
   const bool is_target = state::is_same_state(state, schema_);
   auto next = is_target ? entries_.begin() : entries_.end();
-  const auto visit_next = [&] {
+  const auto visit_next = [&]() -> Status {
     const auto& [group, ns, key] = next->first;
-    const StoredEntry entry{group, ns, next->second.hash, key, next->second.value};
+    const Entry& entry = next->second;
     ++next;
-    return visitor(entry);
+    return entry.value.has_value() ? visitor({group, ns, entry.hash, key, *entry.value}) : Status();
   };
   const bool has_old = reader != nullptr && !(is_target && replaces) && has(*reader, state);
   if (has_old) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -12,7 +13,7 @@
 
 namespace weir::state_processor {
 
-/// Encoded entries that are put into one state of an operator of a snapshot.
+/// Encoded entries that are put into, or taken out of, one state of an operator of a snapshot.
 class StateImport {
  public:
   /// `schema`: of the state, new or there already.
@@ -22,6 +23,8 @@ class StateImport {
   const state::StateSchema& schema() const { return schema_; }
   /// A later one of the same key takes the place of an earlier one.
   void put(StateNamespace ns, std::uint32_t hash, std::string key, std::string value);
+  /// The state has nothing of that key and namespace.
+  void erase(StateNamespace ns, std::uint32_t hash, std::string key);
   std::size_t size() const { return entries_.size(); }
 
   /// Writes all states of the operator as a state file: those of `reader` (null: there are none)
@@ -33,7 +36,7 @@ class StateImport {
  private:
   struct Entry {
     std::uint32_t hash = 0;
-    std::string value;
+    std::optional<std::string> value;  ///< nothing: the key is erased
   };
   using Id = std::tuple<int, StateNamespace, std::string>;  // in the order of a file
 

@@ -1,5 +1,6 @@
 // `weir compat` on a snapshot of one version of a job and programs of others. What it says is
 // compared with what a real start of the same program does.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -26,14 +27,19 @@ class Compat : public ::testing::Test {
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     directory_ = name;
     ASSERT_EQ(start("first", "first").status, 0);
-    for (const auto& job : fs::directory_iterator(directory_ / "first")) {
+    snapshot_ = snapshot_in("first");
+    ASSERT_FALSE(snapshot_.empty());
+  }
+  std::string snapshot_in(const std::string& directory) const {
+    std::string latest;
+    for (const auto& job : fs::directory_iterator(directory_ / directory)) {
       for (const auto& entry : fs::directory_iterator(job.path())) {
         if (fs::exists(entry.path() / "_metadata")) {
-          snapshot_ = std::max(snapshot_, entry.path().string());
+          latest = std::max(latest, entry.path().string());
         }
       }
     }
-    ASSERT_FALSE(snapshot_.empty());
+    return latest;
   }
   void TearDown() override { fs::remove_all(directory_); }
 
@@ -47,17 +53,30 @@ class Compat : public ::testing::Test {
         "execution.checkpointing.interval=1 h",
         "-D",
         "execution.checkpointing.dir=" + (directory_ / directory).string()};
-    // WEIR_STATE_BACKEND=rocksdb: the same about snapshots of that backend.
+    add_settings(settings, words);
+    return run_program(std::move(words));
+  }
+  /// WEIR_STATE_BACKEND=rocksdb: the same about jobs and snapshots of that backend.
+  static void add_settings(const std::vector<std::string>& settings,
+                           std::vector<std::string>& words) {
     const char* const backend = std::getenv("WEIR_STATE_BACKEND");
-    if (backend != nullptr && std::string(backend) == "rocksdb") {
+    const bool is_chosen = std::any_of(settings.begin(), settings.end(), [](const auto& setting) {
+      return setting.starts_with("state.backend.type=");
+    });
+    if (!is_chosen && backend != nullptr && std::string(backend) == "rocksdb") {
       words.insert(words.end(), {"-D", "state.backend.type=rocksdb"});
     }
     words.insert(words.end(), settings.begin(), settings.end());
-    return run_program(std::move(words));
   }
   ToolRun compat(const std::string& version, const std::vector<std::string>& settings = {}) const {
-    std::vector<std::string> words{"compat", "--json", snapshot_, COMPAT_JOB_PATH, version};
-    words.insert(words.end(), settings.begin(), settings.end());
+    return compat_with({"--json"}, version, settings);
+  }
+  ToolRun compat_with(const std::vector<std::string>& options, const std::string& version,
+                      const std::vector<std::string>& settings = {}) const {
+    std::vector<std::string> words{"compat"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.end(), {snapshot_, COMPAT_JOB_PATH, version});
+    add_settings(settings, words);
     return run_tool(words);
   }
   /// What compat says of a version, after a look whether a start agrees.
@@ -164,6 +183,47 @@ TEST_F(Compat, AParallelismThatDoesNotFitIsRefused) {
   EXPECT_FALSE(report.at("is_compatible").get<bool>());
 }
 
+TEST_F(Compat, TheHeapBackendCannotReadACheckpointOfRocksDbAndTheOtherWayRoundItCan) {
+  const std::vector<std::string> heap{"-D", "state.backend.type=hashmap"};
+  const std::vector<std::string> rocksdb{"-D", "state.backend.type=rocksdb"};
+  ASSERT_EQ(start("first", "on-rocksdb", rocksdb).status, 0);
+  snapshot_ = snapshot_in("on-rocksdb");
+  const json refused = answer("first", heap);
+  EXPECT_FALSE(refused.at("is_compatible").get<bool>());
+  EXPECT_THAT(refused.at("refusals").at(0).get<std::string>(),
+              HasSubstr("operator count: the checkpoint was written with state.backend.type "
+                        "rocksdb and cannot be read by hashmap"));
+  EXPECT_TRUE(answer("grown", rocksdb).at("is_compatible").get<bool>());
+  ASSERT_EQ(start("first", "on-heap", heap).status, 0);
+  snapshot_ = snapshot_in("on-heap");
+  EXPECT_TRUE(answer("grown", rocksdb).at("is_compatible").get<bool>());
+}
+
+TEST_F(Compat, ChosenVerdictsFailTheCommand) {
+  EXPECT_EQ(compat_with({"--fail-on", "dropped,missing,migratable"}, "first").status, 0);
+  const ToolRun renamed = compat_with({"--fail-on", "dropped,missing"}, "renamed");
+  EXPECT_EQ(renamed.status, 1);
+  EXPECT_THAT(renamed.out, HasSubstr("FAILED missing: state 'visits' of operator count"));
+  EXPECT_THAT(renamed.out, HasSubstr("FAILED dropped: state 'seen' of operator count"));
+  EXPECT_THAT(renamed.out, HasSubstr("compatible: compat starts from " + snapshot_));
+  EXPECT_EQ(compat_with({"--fail-on", "migratable"}, "renamed").status, 0);
+  EXPECT_EQ(compat_with({"--fail-on", "dropped", "--fail-on", "missing"}, "grown").status, 0);
+
+  const ToolRun grown = compat_with({"--json", "--fail-on", "migratable"}, "grown");
+  EXPECT_EQ(grown.status, 1);
+  EXPECT_TRUE(grown.json().at("is_compatible").get<bool>());
+  EXPECT_EQ(grown.json().at("failures"), json({"migratable: state 'total' of operator count"}));
+  const std::vector<std::string> ignore{"-D",
+                                        "execution.state-recovery.ignore-unclaimed-state=true"};
+  EXPECT_EQ(compat_with({"--fail-on", "dropped"}, "moved", ignore).status, 1);
+  EXPECT_EQ(compat_with({}, "moved", ignore).status, 0);
+
+  const ToolRun unknown = compat_with({"--fail-on", "droped"}, "first");
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.err, HasSubstr("droped"));
+  EXPECT_THAT(unknown.err, HasSubstr("dropped"));
+}
+
 TEST_F(Compat, NothingRunsAndNothingIsWritten) {
   const auto before = std::distance(fs::recursive_directory_iterator(directory_), {});
   const ToolRun run =
@@ -174,11 +234,11 @@ TEST_F(Compat, NothingRunsAndNothingIsWritten) {
 }
 
 TEST_F(Compat, TextForPeople) {
-  const ToolRun run = run_tool({"compat", snapshot_, COMPAT_JOB_PATH, "grown"});
+  const ToolRun run = compat_with({}, "grown");
   EXPECT_EQ(run.status, 0);
   EXPECT_THAT(run.out, HasSubstr("count: i32 becomes i64"));
   EXPECT_THAT(run.out, HasSubstr("compatible: compat starts from " + snapshot_));
-  const ToolRun refused = run_tool({"compat", snapshot_, COMPAT_JOB_PATH, "shrunk"});
+  const ToolRun refused = compat_with({}, "shrunk");
   EXPECT_EQ(refused.status, 1);
   EXPECT_THAT(refused.out, HasSubstr("REFUSED operator count: state 'total'"));
 }

@@ -485,7 +485,7 @@ class MapTtlOnBothBackends : public RocksMapTableTest {
     TestClock clock;
     const auto rocks = make({0, 127}, std::size_t{4} << 20, &clock);
     HeapBackend heap({"test", 128, {0, 127}});
-    const auto rule = std::make_shared<detail::TtlRule>(config);
+    const auto rule = std::make_shared<detail::TtlRule>(config, kMinTimestamp);
     detail::CurrentKey current;
     MapTable& map = *value_or_fail(rocks->open_map(
         describe<Key, State::ExpiringMap>("maps"),

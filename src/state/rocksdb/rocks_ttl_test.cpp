@@ -88,7 +88,7 @@ class ListThatNobodyReads : public ::testing::Test {
     descriptor.expiry = detail::expiry_in_backend<List>(config);
     StateTable& table = *value_or_fail(backend.open_table(std::move(descriptor)));
     const std::int64_t key = 7;
-    const auto rule = std::make_shared<detail::TtlRule>(config);
+    const auto rule = std::make_shared<detail::TtlRule>(config, kMinTimestamp);
     const detail::CurrentKey current{&key, key_hash(key)};
     ListState<std::int64_t> list(&table, &current, rule);
     detail::TableTtlCleaner<std::int64_t, List> cleaner(table, rule);
@@ -131,7 +131,7 @@ class RocksSavepoints : public ::testing::Test {
     settings.local_directory = directory_.file("local");
     RocksDbBackend backend({"test", 128, {0, 127}, settings, executor_.runner(), &clock_});
     ASSERT_TRUE(backend.open().ok());
-    const auto rule = std::make_shared<detail::TtlRule>(config);
+    const auto rule = std::make_shared<detail::TtlRule>(config, kMinTimestamp);
     detail::CurrentKey current;
     StateTableDescriptor lists = describe<Key, List>("lists");
     lists.expiry = detail::expiry_in_backend<List>(config);
