@@ -212,6 +212,7 @@ class HeapModel : public ModelOperations<HeapBackend, K, V> {
     }
   }
 
+  void barrier() override { start_snapshot(); }
   void start_snapshot() {
     constexpr std::size_t kRunningMax = 2;
     if (running_.size() == kRunningMax || pick(3) != 0) {

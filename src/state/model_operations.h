@@ -80,6 +80,9 @@ class ModelOperations {
   };
 
   explicit ModelOperations(std::uint64_t seed) : random_(seed + other_seed()) {}
+  virtual ~ModelOperations() = default;
+  /// A barrier comes, even between two keys of a batch.
+  virtual void barrier() = 0;
 
   std::uint64_t pick(std::uint64_t n) { return random_() % n; }
   static void open_states(Subtask& subtask, bool opens_all) {
@@ -179,6 +182,8 @@ class ModelOperations {
   void column() {
     const StateNamespace ns = pick_namespace();
     const std::vector<Column> columns = draw_columns(200);
+    // An entry that is erased ends what the prefetch has found, of the other keys too.
+    erases_ = pick(2) == 0;
     for (std::size_t s = 0; s < subtasks_.size(); ++s) {
       subtasks_[s].table->prefetch(ns, columns[s].view());
       for (std::size_t i = 0; i < columns[s].keys.size(); ++i) {
@@ -195,8 +200,12 @@ class ModelOperations {
         if (pick(400) == 0) {
           drop(pick_namespace());
         }
+        if (pick(1'000) == 0) {
+          barrier();
+        }
       }
     }
+    erases_ = true;
   }
 
   void upsert(StateNamespace ns) {
@@ -225,7 +234,7 @@ class ModelOperations {
     };
     const auto space = model_.changed.find(ns);
     const bool is_there = space != model_.changed.end() && space->second.contains(key);
-    switch (pick(5)) {
+    switch (pick(erases_ ? 5 : 3)) {
       case 0: {
         const void* value =
             or_else(table.prefetched(index), [&] { return table.find(ns, &key, hash); });
@@ -302,6 +311,7 @@ class ModelOperations {
   }
 
   std::mt19937_64 random_;
+  bool erases_ = true;
   int max_parallelism_ = 128;
   std::uint64_t keys_ = 1;
   std::vector<Subtask> subtasks_;

@@ -140,7 +140,7 @@ class TypedModel {
   void batch() {
     const std::uint64_t range = pick(3) == 0 ? keys_.size() : keys_.size() / 16;
     std::vector<std::vector<std::uint64_t>> numbers(subtasks_.size());
-    for (std::uint64_t i = pick(256) + 1; i > 0; --i) {
+    for (std::uint64_t i = pick(512) + 1; i > 0; --i) {
       const std::uint64_t n = pick(range);
       numbers[owner(n)].push_back(n);
     }

@@ -131,7 +131,7 @@ class HeapKeeper {
 TEST(HeapTypedModel, AMillionOperations) {
   ModelCounts seen;
   run_operations([&](std::uint64_t seed) {
-    const auto run = [&](auto model) {
+    const auto run = [&](auto&& model) {
       model.run(kSteps);
       seen += model.counts();
       return model.operations();

@@ -260,6 +260,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
     return options;
   }
 
+  void barrier() override { start_snapshot(); }
   void start_snapshot() {
     constexpr std::size_t kRunningMax = 3;
     if (running_.size() == kRunningMax || pick(3) != 0) {
