@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "state/rocksdb/rocks_key.h"
 #include "state/rocksdb/rocks_map_layout.h"
 #include "state/rocksdb/scratch_value.h"
@@ -525,7 +526,8 @@ void RocksTable::evict(std::size_t bytes, std::size_t steps_max, bool is_creatin
     hand_ = hand_ + 1 >= limit ? 0 : hand_ + 1;
     cache_.prefetch_node((hand_ + 16) % limit);
     Node& node = cache_.node(hand_);
-    if (node.kind == Kind::kFree || node.is_listed || node.dirty_epoch > below ||
+    if (node.kind == Kind::kFree || node.is_listed ||
+        (node.dirty_epoch > below && !planted_bug("S7")) ||
         (!is_creating && calls_ - node.last_call <= kCallsProtected) ||
         cache_.space(node.space).scans != 0) {
       continue;
