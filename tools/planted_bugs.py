@@ -20,7 +20,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECONDS_MAX = 120
 
-# id of the bug catalogue, what is planted, program, test
+# id (of the bug catalogue), what is planted, program, test
 BUGS = [
     ("C6", "commits that came to nothing are not counted",
      "weir_recovery_test", "CheckpointSettingsTest.C6_ASinkThatTakesNothingShows"),
@@ -47,6 +47,33 @@ BUGS = [
      "weir_runtime_test", "SourceDriverTest.J6_WhenAllSplitsAreIdleTheHighestIsEmittedAndSoIsTheStatus"),
     ("M1", "a stop with a savepoint ends the input",
      "weir_recovery_test", "SavepointTest.M1AStopWithSavepointFiresNothingAndGoesOnWithoutADuplicate"),
+    # Keyed state: not of the catalogue; each is for the models of src/state.
+    ("S1", "an entry is written without keeping what it was at the barrier",
+     "weir_state_test", "HeapBackendModel.EightByteKeysWithPlainValues"),
+    ("S2", "a delta begins an epoch too late",
+     "weir_state_test", "HeapBackendModel.DeltasOfEightByteKeys"),
+    ("S3", "a delta forgets that keys were erased",
+     "weir_state_test", "HeapBackendModel.DeltasOfFewKeysInOneTable"),
+    ("S4", "a delta forgets that a namespace was dropped",
+     "weir_state_test", "HeapBackendModel.DeltasOfEightByteKeys"),
+    ("S5", "a delta is said to be whole in a key group that it is not whole in",
+     "weir_state_test", "HeapBackendModel.DeltasOfEightByteKeys"),
+    ("S6", "restored state that nobody opened is not in the next snapshot",
+     "weir_state_test", "HeapBackendModel.LaterVersionsOfTheJobTakeChainsOver"),
+    ("S7", "the cache in front of RocksDB evicts what is not written yet",
+     "weir_state_rocksdb_test", "RocksDbBackendModel.OddMaxParallelism"),
+    ("S8", "what is written down between two barriers is lost",
+     "weir_state_rocksdb_test", "RocksDbBackendModel.OddMaxParallelism"),
+    ("S9", "a file of RocksDB is taken for one of an earlier checkpoint by its name alone",
+     "weir_state_rocksdb_test", "RocksDbBackendTest.FilesAreNamedAgainOnlyIfTheirContentIsTheSame"),
+    ("S10", "an entry that was erased is still found by prefetched()",
+     "weir_state_test", "HeapBackendModel.EightByteKeysWithPlainValues"),
+    ("S11", "an entry is found by prefetched() where it was before its table grew",
+     "weir_state_test", "HeapBackendModel.OddMaxParallelism"),
+    ("S12", "prefetched() does not notice a barrier",
+     "weir_state_test", "HeapBackendModel.OddMaxParallelism"),
+    ("S13", "the entries of a map keep one byte of the length of a key",
+     "weir_state_rocksdb_test", "RocksDbTypedModel.StringKeys"),
 ]
 
 

@@ -59,7 +59,12 @@ Result<BlockFileWriter> BlockFileWriter::create(FileSystem& files, const std::st
   std::string header(magic);
   put(header, version);
   put(header, crc32c(header));
-  WEIR_TRY(writer.write(header, crc32c(header)));
+  const Status written = writer.write(header, crc32c(header));
+  if (!written.ok()) {
+    // Nobody else knows yet that there is a file.
+    static_cast<void>(files.remove(path).ok());
+    return written.error();
+  }
   return writer;
 }
 

@@ -117,6 +117,13 @@ TEST_F(BlockFileTest, ATornWriteIsNoticedAtTheWriterAndAtTheReader) {
   EXPECT_FALSE(read("torn").ok());
 }
 
+TEST_F(BlockFileTest, AFileWhoseHeaderCannotBeWrittenIsNotLeftBehind) {
+  FaultyFileSystem faulty(files_);
+  faulty.set_space_left(7);
+  EXPECT_FALSE(BlockFileWriter::create(faulty, path("f"), kMagic, 3).ok());
+  EXPECT_FALSE(files_.exists(path("f")).value());
+}
+
 TEST_F(BlockFileTest, AFailedSyncFailsTheFile) {
   FaultyFileSystem faulty(files_);
   faulty.plan({.operation = FileOperation::kSync});

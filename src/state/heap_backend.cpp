@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "state/heap_table.h"
 #include "state/heap_timer_queue.h"
 #include "state/snapshot_writer.h"
@@ -193,7 +194,8 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointI
   index.whole = since == 0 ? own : whole;
   whole = index.whole;
   copy_.reset(new Copy{sink, SnapshotWriter(sink, std::move(index)), {}, 0, {}});
-  const std::uint32_t since_epoch = since == 0 ? 0 : closed_.at(since);
+  const std::uint32_t since_epoch =
+      since == 0 ? 0 : closed_.at(since) + (planted_bug("S2") ? 1 : 0);
   if (options_.is_incremental && checkpoint != 0) {
     closed_[checkpoint] = epoch_;
     update_needed();
@@ -207,7 +209,7 @@ void HeapBackend::start_snapshot(std::shared_ptr<SnapshotSink> sink, CheckpointI
       state.table->leave_out_expired(clock.wall_ms());
     }
   }
-  if (restore_ != nullptr && whole.size() != 0) {
+  if (restore_ != nullptr && whole.size() != 0 && !planted_bug("S6")) {
     for (const auto& [id, carried] : restore_->carried()) {
       copy_->carried.push_back(
           {copy_->writer.add_state(carried.schema, carried.entry_count()), &carried, whole});

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "state/run_appender.h"
 #include "weir/check.h"
 
@@ -104,7 +105,7 @@ void HeapTable::remove_namespace(NamespaceShards& shards) {
   ++rebuilds_;
   found_.count = 0;
   recent(shards.ns) = nullptr;
-  if (tombstones_.keeps_keys && epoch_ > tombstones_.needed_above) {
+  if (tombstones_.keeps_keys && epoch_ > tombstones_.needed_above && !planted_bug("S4")) {
     dropped_since_.push_back({shards.ns, epoch_});
   }
   std::unique_ptr<NamespaceShards> owned = std::move(found->second);
@@ -308,7 +309,7 @@ void HeapTable::rebuild(NamespaceShards& shards, Shard& shard) {
   const MovedSlots moved{begin, begin + shard.memory_bytes(layout_)};
   shards.make_room(shard, epoch_);
   ++rebuilds_;
-  found_.count = 0;
+  found_.count = planted_bug("S11") ? found_.count : 0;
   if (moved.begin != moved.end) {
     moved_ = moved;
   }
@@ -316,7 +317,7 @@ void HeapTable::rebuild(NamespaceShards& shards, Shard& shard) {
 
 void HeapTable::erase_entry(NamespaceShards& shards, Shard& shard, std::byte* entry) {
   mark(shards, shard, entry);
-  found_.count = 0;
+  found_.count = planted_bug("S10") ? found_.count : 0;
   layout_.destroy_value(entry);
   if (!tombstones_.keeps_keys) {
     layout_.destroy_key(entry);
@@ -443,12 +444,15 @@ void HeapTable::start_snapshot(SnapshotWriter& writer, std::uint32_t epoch,
                                KeyGroupRange whole) {
   WEIR_CHECK(writer_ == nullptr && dropped_.empty());
   WEIR_CHECK(since == 0 || (tombstones_.keeps_keys && since >= tombstones_.needed_above));
-  found_.count = 0;
+  found_.count = planted_bug("S12") ? found_.count : 0;
   writer_ = &writer;
   state_number_ = writer.add_state(schema_, entry_count());
   epoch_ = epoch;
   since_ = since;
   whole_count_ = static_cast<std::uint32_t>(whole.size());
+  if (since != 0 && whole_count_ > 1 && planted_bug("S5")) {
+    --whole_count_;
+  }
   whole_first_ =
       whole_count_ == 0 ? 0 : static_cast<std::uint32_t>(whole.first) - key_groups_.first();
   if (since != 0) {
@@ -488,7 +492,7 @@ std::size_t HeapTable::append(SnapshotWriter::Stream stream, const RunHeader& ru
 void HeapTable::copy_before_write(NamespaceShards& shards, Shard& shard, const std::byte* entry) {
   const auto slot =
       static_cast<std::uint32_t>(static_cast<std::size_t>(entry - shard.slots) / layout_.stride);
-  if (slot < shard.walked) {
+  if (slot < shard.walked || planted_bug("S1")) {
     return;
   }
   const auto index = static_cast<std::uint32_t>(&shard - &shards[0]);

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/planted_bug.h"
 #include "state/key_group_index.h"
 #include "state/namespace_shards.h"
 #include "state/restore_target.h"
@@ -218,7 +219,8 @@ class HeapTable : public StateTable, public RestoreTarget {
   bool is_wanted(std::uint32_t tag, bool is_whole) const {
     const std::uint32_t epoch = epoch_of_tag(tag);
     return epoch != epoch_ &&
-           (is_live_tag(tag) ? is_whole || epoch > since_ : since_ != 0 && epoch > since_);
+           (is_live_tag(tag) ? is_whole || epoch > since_
+                             : since_ != 0 && epoch > since_ && !planted_bug("S3"));
   }
   std::size_t append(SnapshotWriter::Stream stream, const RunHeader& run, const std::byte* entry);
   std::size_t walk_shard(NamespaceShards& shards, std::uint32_t index, std::size_t slots_max);

@@ -10,73 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "state/model_types.h"
 #include "state/test_support.h"
 #include "weir/keyed_state.h"
 
 /// Random operations on keyed state against std::map, whatever the backend.
 namespace weir::state::test {
-
-namespace model_types {
-struct Sum {
-  std::int64_t sum = 0;
-  std::int64_t count = 0;
-  friend bool operator==(const Sum&, const Sum&) = default;
-};
-/// A Sum as a later version of the job has it: in another order, and with a member more.
-struct LaterSum {
-  std::int64_t count = 0;
-  std::int32_t version = 7;
-  std::int64_t sum = 0;
-  friend bool operator==(const LaterSum&, const LaterSum&) = default;
-};
-struct Point {
-  std::uint64_t x = 0;
-  std::uint64_t y = 0;
-  friend auto operator<=>(const Point&, const Point&) = default;
-};
-struct Triple {
-  std::uint16_t a = 0;
-  std::uint16_t b = 0;
-  std::uint16_t c = 0;
-  friend auto operator<=>(const Triple&, const Triple&) = default;
-};
-}  // namespace model_types
-
-using namespace model_types;
-
-template <class K>
-K make_key(std::uint64_t n) {
-  if constexpr (std::is_integral_v<K>) {
-    return static_cast<K>(n);
-  } else if constexpr (std::is_same_v<K, std::string>) {
-    return (n % 3 == 0 ? "" : "a key too long for the small buffer ") + std::to_string(n);
-  } else if constexpr (std::is_same_v<K, Triple>) {
-    return Triple{static_cast<std::uint16_t>(n), 7, static_cast<std::uint16_t>(n >> 3)};
-  } else {
-    return K{n, n / 2};
-  }
-}
-
-inline void change(Sum& value, std::uint64_t n) {
-  value.sum += static_cast<std::int64_t>(n);
-  ++value.count;
-}
-inline void change(std::string& value, std::uint64_t n) {
-  if (value.size() > 200) {
-    value.clear();
-  }
-  value += std::to_string(n) + ",";
-}
-inline void change(std::vector<std::string>& value, std::uint64_t n) {
-  value.resize(n % 5, "x");
-  value.push_back(std::to_string(n));
-}
-
-/// What a later version of the job makes of a value.
-inline LaterSum evolved(const Sum& value) { return {value.count, 7, value.sum}; }
-inline std::optional<std::string> evolved(const std::string& value) { return value; }
-template <class V>
-concept Evolving = requires(const V& value) { evolved(value); };
 
 /// WEIR_SEED=n: other operations.
 inline std::uint64_t other_seed() {
@@ -84,12 +23,52 @@ inline std::uint64_t other_seed() {
   return text == nullptr ? 0 : 1000 * std::strtoull(text, nullptr, 10);
 }
 
-/// Subtasks with one state each that is changed, and one that never is, beside what they should
+/// What the states of an operator should hold.
+template <class K, class V>
+struct Contents {
+  template <class Value>
+  using MapOf = std::map<StateNamespace, std::map<K, Value>>;
+  MapOf<V> changed;
+  MapOf<V> untouched;             ///< is written once and never again
+  MapOf<std::uint64_t> sleeping;  ///< the same, and not even every job opens it
+  std::uint64_t entries_of(bool with_sleeping) const {
+    return count(changed) + count(untouched) + (with_sleeping ? count(sleeping) : 0);
+  }
+
+ private:
+  template <class Value>
+  static std::uint64_t count(const MapOf<Value>& map) {
+    std::uint64_t entries = 0;
+    for (const auto& [ns, space] : map) {
+      entries += space.size();
+    }
+    return entries;
+  }
+};
+
+/// What a later version of the job makes of them.
+template <class K, class V>
+auto evolved(const Contents<K, V>& contents) {
+  using Later = decltype(evolved(std::declval<const V&>()));
+  const auto all = [](const auto& map) {
+    typename Contents<K, Later>::template MapOf<Later> later;
+    for (const auto& [ns, space] : map) {
+      for (const auto& [key, value] : space) {
+        later[ns].emplace(key, evolved(value));
+      }
+    }
+    return later;
+  };
+  return Contents<K, Later>{all(contents.changed), all(contents.untouched), contents.sleeping};
+}
+
+/// Subtasks with a state each that is changed and others that are not, beside what they should
 /// hold.
 template <class Backend, class K, class V>
 class ModelOperations {
  public:
   using Map = std::map<StateNamespace, std::map<K, V>>;
+  using Expected = Contents<K, V>;
   std::uint64_t operations() const { return operations_; }
 
  protected:
@@ -97,16 +76,41 @@ class ModelOperations {
     std::unique_ptr<Backend> backend;
     StateTable* table = nullptr;
     StateTable* untouched = nullptr;
+    StateTable* sleeping = nullptr;  ///< null: this job does not open it
   };
 
   explicit ModelOperations(std::uint64_t seed) : random_(seed + other_seed()) {}
+  virtual ~ModelOperations() = default;
+  /// A barrier comes, even between two keys of a batch.
+  virtual void barrier() = 0;
 
   std::uint64_t pick(std::uint64_t n) { return random_() % n; }
-  template <class Value = V>
-  static void open_states(Subtask& subtask) {
-    subtask.table = value_or_fail(subtask.backend->open_table(describe<K, Value>("model")));
-    subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, Value>("untouched")));
-    EXPECT_TRUE(value_or_fail(subtask.backend->finish_restore()).empty());
+  static void open_states(Subtask& subtask, bool opens_all) {
+    subtask.table = value_or_fail(subtask.backend->open_table(describe<K, V>("model")));
+    subtask.untouched = value_or_fail(subtask.backend->open_table(describe<K, V>("untouched")));
+    if (opens_all) {
+      subtask.sleeping =
+          value_or_fail(subtask.backend->open_table(describe<K, std::uint64_t>("sleeping")));
+    }
+    for (const std::string& left : value_or_fail(subtask.backend->finish_restore())) {
+      EXPECT_TRUE(left == "sleeping" && !opens_all) << left;
+    }
+  }
+
+  /// What is there from the beginning, of the states that stay as they are.
+  void fill_untouched() {
+    constexpr std::uint64_t kEntries = 200;
+    for (std::uint64_t i = 0; i < kEntries; ++i) {
+      const StateNamespace ns = pick_namespace();
+      const K key = make_key<K>(pick(keys_));
+      Subtask& subtask = subtasks_[owner(key_hash(key))];
+      V value{};
+      change(value, i);
+      put(*subtask.untouched, ns, key, value);
+      model_.untouched[ns][key] = value;
+      put(*subtask.sleeping, ns, key, i);
+      model_.sleeping[ns][key] = i;
+    }
   }
 
   /// Calls `one_step` so often, as long as nothing is wrong; false: something is.
@@ -118,7 +122,7 @@ class ModelOperations {
         return false;
       }
     }
-    return true;
+    return !::testing::Test::HasFailure();
   }
   /// What most steps do; `what` of 100. False: it is none of these.
   bool change_state(std::uint64_t what) {
@@ -148,7 +152,7 @@ class ModelOperations {
     for (Subtask& subtask : subtasks_) {
       subtask.table->drop_namespace(ns);
     }
-    model_.erase(ns);
+    model_.changed.erase(ns);
   }
 
   /// The keys of a batch that belong to one subtask.
@@ -178,6 +182,8 @@ class ModelOperations {
   void column() {
     const StateNamespace ns = pick_namespace();
     const std::vector<Column> columns = draw_columns(200);
+    // An entry that is erased ends what the prefetch has found, of the other keys too.
+    erases_ = pick(2) == 0;
     for (std::size_t s = 0; s < subtasks_.size(); ++s) {
       subtasks_[s].table->prefetch(ns, columns[s].view());
       for (std::size_t i = 0; i < columns[s].keys.size(); ++i) {
@@ -194,8 +200,12 @@ class ModelOperations {
         if (pick(400) == 0) {
           drop(pick_namespace());
         }
+        if (pick(1'000) == 0) {
+          barrier();
+        }
       }
     }
+    erases_ = true;
   }
 
   void upsert(StateNamespace ns) {
@@ -204,7 +214,7 @@ class ModelOperations {
       std::vector<void*> values(columns[s].keys.size());
       subtasks_[s].table->upsert(ns, columns[s].view(), values.data());
       for (std::size_t i = 0; i < values.size(); ++i, ++operations_) {
-        V& expected = model_[ns][columns[s].keys[i]];
+        V& expected = model_.changed[ns][columns[s].keys[i]];
         V& actual = *static_cast<V*>(values[i]);
         ASSERT_EQ(actual, expected);
         change(actual, operations_);
@@ -222,15 +232,15 @@ class ModelOperations {
     const auto or_else = [](auto* prefetched, auto&& ask) {
       return prefetched != nullptr ? prefetched : ask();
     };
-    const auto space = model_.find(ns);
-    const bool is_there = space != model_.end() && space->second.contains(key);
-    switch (pick(5)) {
+    const auto space = model_.changed.find(ns);
+    const bool is_there = space != model_.changed.end() && space->second.contains(key);
+    switch (pick(erases_ ? 5 : 3)) {
       case 0: {
         const void* value =
             or_else(table.prefetched(index), [&] { return table.find(ns, &key, hash); });
         ASSERT_EQ(value != nullptr, is_there);
         if (is_there) {
-          ASSERT_EQ(*static_cast<const V*>(value), model_[ns][key]);
+          ASSERT_EQ(*static_cast<const V*>(value), model_.changed[ns][key]);
         }
         break;
       }
@@ -240,7 +250,7 @@ class ModelOperations {
         ASSERT_EQ(value != nullptr, is_there);
         if (is_there) {
           change(*static_cast<V*>(value), operations_);
-          change(model_[ns][key], operations_);
+          change(model_.changed[ns][key], operations_);
         }
         break;
       }
@@ -248,7 +258,7 @@ class ModelOperations {
         change(*static_cast<V*>(or_else(table.prefetched_for_update(index),
                                         [&] { return table.find_or_create(ns, &key, hash); })),
                operations_);
-        change(model_[ns][key], operations_);
+        change(model_.changed[ns][key], operations_);
         break;
       default:
         ASSERT_EQ(table.erase(ns, &key, hash), is_there);
@@ -258,69 +268,54 @@ class ModelOperations {
     }
   }
 
-  template <class Value = V, class Subtasks>
-  static void compare(const Subtasks& subtasks,
-                      const std::map<StateNamespace, std::map<K, Value>>& model) {
+  /// Of all subtasks together, through `table_of(subtask)`.
+  template <class Value, class TableOf>
+  static void compare_tables(const std::vector<Subtask>& subtasks, const TableOf& table_of,
+                             typename Expected::template MapOf<Value> expected) {
     std::map<StateNamespace, std::map<K, Value>> found;
-    for (const auto& subtask : subtasks) {
-      for (const StateNamespace ns : subtask.table->namespaces()) {
+    for (const Subtask& subtask : subtasks) {
+      StateTable& table = *table_of(subtask);
+      for (const StateNamespace ns : table.namespaces()) {
         std::size_t count = 0;
-        subtask.table->for_each(ns, [&](const void* key, std::uint32_t hash, const void* value) {
+        table.for_each(ns, [&](const void* key, std::uint32_t hash, const void* value) {
           const K& typed = *static_cast<const K*>(key);
           ASSERT_EQ(hash, key_hash(typed));
           ASSERT_TRUE(found[ns].emplace(typed, *static_cast<const Value*>(value)).second);
           ++count;
         });
-        ASSERT_EQ(count, subtask.table->size(ns));
+        ASSERT_EQ(count, table.size(ns));
       }
-      ASSERT_TRUE(subtask.untouched->namespaces().empty());
     }
-    auto expected = model;
     std::erase_if(expected, [](const auto& space) { return space.second.empty(); });
     ASSERT_TRUE(found == expected);
   }
 
-  /// compare(), and what the backends count.
-  static void compare_restored(const std::vector<Subtask>& restored, const Map& model) {
-    std::uint64_t restored_entries = 0;
-    for (const Subtask& subtask : restored) {
-      restored_entries += subtask.backend->entry_count();
+  static void compare(const std::vector<Subtask>& subtasks, const Expected& expected) {
+    compare_tables<V>(subtasks, [](const Subtask& each) { return each.table; }, expected.changed);
+    compare_tables<V>(
+        subtasks, [](const Subtask& each) { return each.untouched; }, expected.untouched);
+    if (subtasks.front().sleeping != nullptr) {
+      compare_tables<std::uint64_t>(
+          subtasks, [](const Subtask& each) { return each.sleeping; }, expected.sleeping);
     }
-    std::uint64_t entries = 0;
-    for (const auto& [ns, space] : model) {
-      entries += space.size();
-    }
-    ASSERT_EQ(restored_entries, entries);
-    compare(restored, model);
   }
 
-  /// Now and then: what a later version of the job finds; `restore.template operator()<Value>()`
-  /// makes subtasks whose values are of that type.
-  template <class Restore>
-  void compare_evolved(const Map& model, const Restore& restore) {
-    if constexpr (Evolving<V>) {
-      if (pick(4) != 0) {
-        return;
-      }
-      using Later = decltype(evolved(std::declval<const V&>()));
-      std::map<StateNamespace, std::map<K, Later>> later;
-      for (const auto& [ns, space] : model) {
-        for (const auto& [key, value] : space) {
-          later[ns].emplace(key, evolved(value));
-        }
-      }
-      compare<Later>(restore.template operator()<Later>(), later);
-      ++evolutions_;
+  /// compare(), and what the backends count.
+  static void compare_restored(const std::vector<Subtask>& restored, const Expected& expected) {
+    std::uint64_t entries = 0;
+    for (const Subtask& subtask : restored) {
+      entries += subtask.backend->entry_count();
     }
+    ASSERT_EQ(entries, expected.entries_of(restored.front().sleeping != nullptr));
+    compare(restored, expected);
   }
-  int evolutions() const { return evolutions_; }
 
   std::mt19937_64 random_;
-  int evolutions_ = 0;
+  bool erases_ = true;
   int max_parallelism_ = 128;
   std::uint64_t keys_ = 1;
   std::vector<Subtask> subtasks_;
-  Map model_;
+  Expected model_;
   std::uint64_t operations_ = 0;
 };
 
@@ -331,6 +326,19 @@ inline constexpr std::uint64_t kOperations = 100'000;
 inline constexpr int kSteps = 700;
 inline constexpr std::uint64_t kOperations = 1'000'000;
 #endif
+
+/// A model of a later version of the job takes over from `model`, and so on. Returns the operations
+/// of all of them.
+template <template <class, class> class Model, class K, class V>
+std::uint64_t run_later_versions(Model<K, V>& model, int steps) {
+  if constexpr (Evolving<V>) {
+    using Later = decltype(evolved(std::declval<const V&>()));
+    Model<K, Later> later(model);
+    later.go_on(steps);
+    return ::testing::Test::HasFailure() ? 0 : run_later_versions(later, steps);
+  }
+  return model.operations();
+}
 
 /// Runs models until they have done kOperations; `run_one(seed)` says how many one has done.
 template <class RunOne>

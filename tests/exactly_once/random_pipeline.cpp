@@ -13,14 +13,16 @@ namespace {
 using weir::DataStream;
 using weir::WatermarkStrategy;
 
-/// Oracle O1 inside the job: every key's events come in order, without a hole or a repetition.
+/// Oracle O1 inside the job: every key's events come in order, without a hole or a repetition. And
+/// every timer fires once, at the end of the input, if it was not deleted: there are no watermarks
+/// before.
 class GaplessPerKey : public weir::KeyedProcessFunction<std::uint32_t, Event, Event> {
  public:
   void open(OpenContext& context) override {
     next_ = context.map_state<std::uint32_t, std::int64_t>("next");
+    timers_ = context.map_state<std::int64_t, std::int64_t>("timers");
   }
-  void process_element(const Event& event, Context& /*context*/,
-                       weir::Collector<Event>& out) override {
+  void process_element(const Event& event, Context& context, weir::Collector<Event>& out) override {
     const std::int64_t* const next = next_.get(event.key);
     const std::int64_t expected = next == nullptr ? 0 : *next;
     if (event.sequence != expected) {
@@ -29,11 +31,50 @@ class GaplessPerKey : public weir::KeyedProcessFunction<std::uint32_t, Event, Ev
                                std::to_string(expected) + " is expected");
     }
     next_.put(event.key, expected + 1);
+    set_timers(event, context.timer_service());
     out.collect(event);
+  }
+  void on_timer(weir::TimestampMs time, Context& /*context*/,
+                weir::Collector<Event>& /*out*/) override {
+    if (time == kLast) {
+      if (!timers_.empty()) {
+        throw std::runtime_error("the last timer of a key fires before others, or they are lost");
+      }
+    } else if (!timers_.contains(time)) {
+      throw std::runtime_error("timer " + std::to_string(time) +
+                               " was deleted, or fires a second time");
+    } else {
+      timers_.remove(time);
+    }
   }
 
  private:
+  static constexpr weir::TimestampMs kLast = 1'000'000'000'000;
+  static constexpr std::int64_t kEventsPerTimer = 32;
+
+  /// Some keys' events come often and those of others seldom: both get timers, and lose some.
+  void set_timers(const Event& event, weir::TimerService& timers) {
+    const std::int64_t round = event.sequence / kEventsPerTimer;
+    const std::int64_t time = event.key * std::int64_t{1'000'000} + round;
+    switch (event.sequence % kEventsPerTimer) {
+      case 0:
+        timers.register_event_time_timer(time);
+        timers.register_event_time_timer(kLast);
+        timers_.put(time, event.sequence);
+        break;
+      case kEventsPerTimer / 2:
+        if (round % 2 == 1) {
+          timers.delete_event_time_timer(time);
+          timers_.remove(time);
+        }
+        break;
+      default:
+        break;
+    }
+  }
+
   weir::MapState<std::uint32_t, std::int64_t> next_;
+  weir::MapState<std::int64_t, std::int64_t> timers_;
 };
 
 }  // namespace

@@ -104,9 +104,13 @@ TEST_F(IncrementalTest, CanBeSwitchedOnAndOff) {
   suspend_at(configuration(), 3'000);
   suspend_at(incremental(), 6'000);
   suspend_at(configuration(), 9'000);
-  EXPECT_EQ(deltas_in(last_checkpoint()), 0U);
+  if (!is_on_rocksdb()) {
+    EXPECT_EQ(deltas_in(last_checkpoint()), 0U);
+  }
   for (const auto& subtask : subtasks_of(last_checkpoint())) {
-    EXPECT_FALSE(checkpoint::is_shared_path(subtask.files.front().file.path));
+    for (const auto& handle : subtask.files) {
+      EXPECT_FALSE(checkpoint::is_shared_path(handle.file.path)) << handle.file.path;
+    }
   }
   expect_state(run_counts(incremental(), dud()), JobState::kFinished);
   EXPECT_EQ(counts_->rows(), expected_counts(source_));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/planted_bug.h"
 #include "state/rocksdb/rocks_key.h"
 #include "state/rocksdb/sorted_run.h"
 #include "weir/codec.h"
@@ -92,7 +93,7 @@ void MapEntryKey::append(std::string_view key, std::string_view map_key, std::st
   Encoder encoder(out);
   encoder.bytes(key.data(), key.size());
   encoder.bytes(map_key.data(), map_key.size());
-  encoder.raw(static_cast<std::uint32_t>(key.size()));
+  encoder.raw(static_cast<std::uint32_t>(planted_bug("S13") ? key.size() % 256 : key.size()));
 }
 
 bool MapEntryKey::split(std::string_view bytes, Parts& out) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/crc32c.h"
+#include "base/planted_bug.h"
 #include "io/local_file_system.h"
 #include "state/rocksdb/rocks_key.h"
 #include "state/rocksdb/rocks_map_layout.h"
@@ -76,7 +77,8 @@ class Upload {
     const auto same =
         std::find_if(snapshot_.options().reusable.begin(), snapshot_.options().reusable.end(),
                      [&](const RocksDbFile& file) {
-                       return file.meta == meta && file.file.length_bytes == table.length_bytes;
+                       return file.meta == meta &&
+                              (file.file.length_bytes == table.length_bytes || planted_bug("S9"));
                      });
     if (same != snapshot_.options().reusable.end()) {
       if (!crc.has_value()) {
@@ -87,7 +89,7 @@ class Upload {
         }));
       }
       // By its content: a name alone says nothing.
-      if (same->file.crc32c == *crc) {
+      if (same->file.crc32c == *crc || planted_bug("S9")) {
         return *same;
       }
     }

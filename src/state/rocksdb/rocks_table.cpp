@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/planted_bug.h"
 #include "state/rocksdb/rocks_key.h"
 #include "state/rocksdb/rocks_map_layout.h"
 #include "state/rocksdb/scratch_value.h"
