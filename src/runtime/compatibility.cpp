@@ -189,6 +189,10 @@ class Comparison {
         fit.fit = Fit::kIncompatible;
         fit.notes = {"stored with another redistribution"};
       }
+      if (declared.refusal.has_value() && declared.refusal->list == name) {
+        fit.fit = Fit::kIncompatible;
+        fit.notes = {declared.refusal->why};
+      }
       row.states.push_back(std::move(fit));
     }
     for (const checkpoint::ListState& list : stored) {

@@ -62,6 +62,7 @@ class ListRecorder final : public OperatorStateBackend {
   std::vector<std::string> restored(const std::string& name,
                                     Redistribution redistribution) override {
     declared_.lists.insert(name);
+    last_asked_ = name;
     for (const checkpoint::ListState& list : restored_) {
       if (list.name != name) {
         continue;
@@ -77,10 +78,12 @@ class ListRecorder final : public OperatorStateBackend {
            std::vector<std::string> /*items*/) override {
     declared_.lists.insert(name);
   }
+  const std::string& last_asked() const { return last_asked_; }
 
  private:
   const std::vector<checkpoint::ListState>& restored_;
   DeclaredState& declared_;
+  std::string last_asked_;
 };
 
 class RecordingContext final : public OperatorContext {
@@ -100,6 +103,7 @@ class RecordingContext final : public OperatorContext {
   OperatorStateBackend& operator_state() override { return lists_; }
   bool is_restored() const override { return is_restored_; }
   TimestampMs processing_time() const override { return system_clock().wall_ms(); }
+  const std::string& last_list() const { return lists_.last_asked(); }
 
  private:
   const SubtaskInfo info_;
@@ -110,34 +114,50 @@ class RecordingContext final : public OperatorContext {
   const bool is_restored_;
 };
 
-}  // namespace
-
-Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
-                                        const std::string& job_name,
-                                        const std::vector<checkpoint::ListState>& restored) {
-  SubtaskInfo info{job_name,
-                   op.name,
-                   op.uid,
-                   0,
-                   vertex.parallelism,
-                   vertex.max_parallelism,
-                   0,
-                   key_groups_of_subtask(0, vertex.max_parallelism, vertex.parallelism)};
-  const std::string label = subtask_label(info);
-  DeclaredState declared;
-  RecordingContext context(std::move(info), restored, declared);
+/// Makes an operator and opens it. Errors: those of its open(), and what that threw.
+Status open_on(const PlanOperator& op, const std::string& label, RecordingContext& context) {
   try {
     const std::unique_ptr<Operator> made = op.create_operator();
     const Status opened = made->open(context);
-    if (!opened.ok()) {
-      return opened.error().with_context(label);
-    }
+    return opened.ok() ? Status() : opened.error().with_context(label);
   } catch (const std::exception& exception) {
     return Error{ErrorCode::kUser, label + ": user code threw: " + exception.what()};
   } catch (...) {
     return Error{ErrorCode::kUser, label + ": user code threw"};
   }
-  return declared;
+}
+
+}  // namespace
+
+Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
+                                        const std::string& job_name,
+                                        const std::vector<checkpoint::ListState>& restored) {
+  const SubtaskInfo info{job_name,
+                         op.name,
+                         op.uid,
+                         0,
+                         vertex.parallelism,
+                         vertex.max_parallelism,
+                         0,
+                         key_groups_of_subtask(0, vertex.max_parallelism, vertex.parallelism)};
+  const std::string label = subtask_label(info);
+  DeclaredState declared;
+  RecordingContext context(info, restored, declared);
+  const Status opened = open_on(op, label, context);
+  if (opened.ok()) {
+    return declared;
+  }
+  if (restored.empty() || context.last_list().empty()) {
+    return opened.error();
+  }
+  // Is it the job that does not open, or does it refuse what is stored?
+  const std::vector<checkpoint::ListState> nothing;
+  DeclaredState without;
+  RecordingContext context_without(info, nothing, without);
+  WEIR_TRY(open_on(op, label, context_without));
+  without.wrong_lists = std::move(declared.wrong_lists);
+  without.refusal = {context.last_list(), opened.error().message};
+  return without;
 }
 
 }  // namespace weir::runtime

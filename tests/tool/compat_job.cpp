@@ -1,6 +1,8 @@
 // A job in several versions, for the tests of `weir compat`. A snapshot is taken of version
 // "first".
 
+#include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <stdexcept>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "generator/elements.h"
+#include "generator/source.h"
 #include "print/print_sink.h"
 #include "weir/environment.h"
 
@@ -82,6 +85,49 @@ int run(const std::string& version, weir::Configuration configuration, Key (*key
   return 0;
 }
 
+struct CountEvents {
+  using Accumulator = std::int64_t;
+  Accumulator create_accumulator() const { return 0; }
+  void add(Accumulator& into, const Event& /*event*/) const { ++into; }
+  Line get_result(const Accumulator& from) const { return {std::to_string(from)}; }
+  void merge(Accumulator& into, const Accumulator& from) const { into += from; }
+};
+
+/// Windows over an endless source. Every run stops itself in the middle of one.
+int run_windows(weir::Configuration configuration, weir::DurationMs size,
+                weir::DurationMs lateness) {
+  weir::Environment env(std::move(configuration));
+  auto source = weir::generator::Source<Event>::from(
+                    [](std::uint64_t index) { return Event{static_cast<std::int64_t>(index)}; })
+                    .with_event_time([](const Event& event) { return event.key; })
+                    .with_rate_limit(20'000)
+                    .build();
+  env.from_source<Event>(source, weir::WatermarkStrategy<Event>::for_monotonous_timestamps(),
+                         "events")
+      .uid("events")
+      .map([](const Event& event) {
+        static std::atomic<int> seen = 0;
+        if (++seen == 2'000) {
+          (void)std::raise(SIGTERM);
+        }
+        return event;
+      })
+      .uid("stop")
+      .key_by([](const Event& event) { return event.key % 3; })
+      .window(weir::TumblingEventTimeWindows::of(size))
+      .allowed_lateness(lateness)
+      .aggregate(CountEvents())
+      .uid("windows")
+      .sink_to(weir::print::to_stdout<Line>())
+      .uid("lines");
+  const auto result = env.execute("compat");
+  if (!result.ok()) {
+    std::fprintf(stderr, "%s\n", result.error().message.c_str());
+    return 1;
+  }
+  return 0;
+}
+
 std::int64_t number(const Event& event) { return event.key; }
 std::string text(const Event& event) { return std::to_string(event.key); }
 
@@ -96,6 +142,16 @@ int main(int argc, char** argv) {
     return 64;
   }
   const std::string& version = rest.front();
+  using std::chrono::seconds;
+  if (version == "windows") {
+    return run_windows(configuration.value(), seconds(10), seconds(0));
+  }
+  if (version == "windows-kept-longer") {
+    return run_windows(configuration.value(), seconds(10), seconds(5));
+  }
+  if (version == "windows-of-15-s") {
+    return run_windows(configuration.value(), seconds(15), seconds(0));
+  }
   if (version == "grown") {
     return run<std::int64_t, GrownTotal>(version, configuration.value(), &number);
   }
