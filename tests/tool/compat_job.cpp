@@ -35,31 +35,69 @@ struct ShrunkTotal {
   std::int16_t count = 0;
 };
 
+/// A type that alone knows where its values end.
+struct Mark {
+  std::string text;
+};
+
+}  // namespace compat_job
+
+template <>
+struct weir::Codec<compat_job::Mark> {
+  static std::string schema() { return "mark"; }
+  static void encode(const compat_job::Mark& value, weir::Encoder& out) {
+    out.varint(value.text.size());
+    out.bytes(value.text.data(), value.text.size());
+  }
+  static void decode(weir::Decoder& in, compat_job::Mark& value) {
+    value.text = in.view(in.count());
+  }
+};
+
+namespace compat_job {
+
+/// What a version of the job differs in, besides types.
+struct Version {
+  std::string name;
+  std::string other_state() const { return name == "renamed" ? "visits" : "seen"; }
+  weir::StateTtlConfig ttl_of_mark() const { return ttl_if("expiring-mark"); }
+  weir::StateTtlConfig ttl_of_marks() const { return ttl_if("expiring-marks"); }
+
+ private:
+  weir::StateTtlConfig ttl_if(const std::string& version) const {
+    return {.ttl = name == version ? std::chrono::hours(24) : std::chrono::hours(0)};
+  }
+};
+
 template <class Key, class Total>
 class Count : public weir::KeyedProcessFunction<Key, Event, Line> {
  public:
-  Count(std::string other_state, bool is_broken)
-      : other_state_(std::move(other_state)), is_broken_(is_broken) {}
+  explicit Count(Version version) : version_(std::move(version)) {}
   void open(typename Count::OpenContext& context) override {
-    if (is_broken_) {
+    if (version_.name == "broken") {
       throw std::runtime_error("the rates are not there");
     }
     total_ = context.template value_state<Total>("total");
-    seen_ = context.template list_state<std::int64_t>(other_state_);
+    seen_ = context.template list_state<std::int64_t>(version_.other_state());
+    mark_ = context.template value_state<Mark>("mark", version_.ttl_of_mark());
+    marks_ = context.template list_state<Mark>("marks", version_.ttl_of_marks());
   }
   void process_element(const Event& event, typename Count::Context& context,
                        weir::Collector<Line>& out) override {
     seen_.add(event.key);
+    mark_.mutable_value().text += "x";
+    marks_.add(Mark{"y"});
     const auto count = static_cast<std::int64_t>(++total_.mutable_value().count);
     context.timer_service().register_event_time_timer(1'000'000);
     out.collect(Line{std::to_string(event.key) + " " + std::to_string(count)});
   }
 
  private:
-  const std::string other_state_;
-  const bool is_broken_;
+  const Version version_;
   weir::ValueState<Total> total_;
   weir::ListState<std::int64_t> seen_;
+  weir::ValueState<Mark> mark_;
+  weir::ListState<Mark> marks_;
 };
 
 template <class Key, class Total>
@@ -73,7 +111,7 @@ int run(const std::string& version, weir::Configuration configuration, Key (*key
   const std::string uid = version == "moved" ? "counts" : "count";
   events.uid("events")
       .key_by(key)
-      .process(Count<Key, Total>(version == "renamed" ? "visits" : "seen", version == "broken"))
+      .process(Count<Key, Total>({version}))
       .uid(uid)
       .sink_to(weir::print::to_stdout<Line>())
       .uid("lines");

@@ -141,6 +141,19 @@ TEST_F(Compat, AStateThatShrankIsRefused) {
   EXPECT_THAT(notes_of(report, "total").at(0).get<std::string>(), HasSubstr("i32"));
 }
 
+TEST_F(Compat, ATimeToLiveOfAValueWithACodecOfItsOwn) {
+  const json report = answer("expiring-mark");
+  EXPECT_EQ(fits_of(report).at("count/mark"), "migratable");
+  EXPECT_EQ(fits_of(report).at("count/marks"), "same");
+}
+
+TEST_F(Compat, ATimeToLiveOfElementsWithACodecOfTheirOwnIsRefused) {
+  const json report = answer("expiring-marks");
+  EXPECT_EQ(fits_of(report).at("count/marks"), "incompatible");
+  EXPECT_THAT(notes_of(report, "marks").at(0).get<std::string>(),
+              HasSubstr("an element has a Codec of its own, mark"));
+}
+
 TEST_F(Compat, AnotherKeyIsRefused) {
   const json report = answer("rekeyed");
   EXPECT_EQ(fits_of(report).at("count"), "incompatible");
