@@ -62,6 +62,7 @@ struct Snapshot {
   StoredFiles files;
   TimestampMs watermark = kMinTimestamp;
   std::vector<TimestampMs> watermarks;  ///< per key group
+  state::MemoryOperatorState::Lists lists;
 };
 
 /// Keeps the state files of one test.
@@ -107,13 +108,24 @@ class OperatorHarness final : public OperatorContext {
   }
   Status try_open() { return operator_->open(*this); }
 
-  /// Opens from the snapshots of all subtasks of some earlier parallelism, as the runtime does.
+  /// Opens from the snapshots of all subtasks of some earlier parallelism, as the runtime does. Of
+  /// operator state union lists are restored.
   OperatorHarness& open_from(const std::vector<Snapshot>& snapshots) {
+    expect_ok(try_open_from(snapshots));
+    is_open_ = true;
+    return *this;
+  }
+  Status try_open_from(const std::vector<Snapshot>& snapshots) {
     is_restored_ = true;
     std::vector<StoredFiles> stored;
+    state::MemoryOperatorState::Lists lists;
     std::vector<TimestampMs> watermarks(static_cast<std::size_t>(info_.key_groups.size()),
                                         kMinTimestamp);
     for (const Snapshot& snapshot : snapshots) {
+      for (const auto& [name, list] : snapshot.lists) {
+        auto& items = lists.try_emplace(name, list.redistribution).first->second.items;
+        items.insert(items.end(), list.items.begin(), list.items.end());
+      }
       bool is_needed = false;
       for (int group = snapshot.key_groups.first; group <= snapshot.key_groups.last; ++group) {
         if (info_.key_groups.contains(group)) {
@@ -126,12 +138,13 @@ class OperatorHarness final : public OperatorContext {
         stored.push_back(snapshot.files);
       }
     }
-    expect_ok(keyed_state_->restore(stored));
-    open();
-    expect_ok(keyed_state_->finish_restore());
+    operator_state_.set_restored(std::move(lists));
+    WEIR_TRY(keyed_state_->restore(stored));
+    WEIR_TRY(operator_->open(*this));
+    WEIR_TRY(keyed_state_->finish_restore());
     restored_watermarks_ = watermarks;
     operator_->restore_watermarks(watermarks);
-    return *this;
+    return {};
   }
 
   template <class T>
@@ -175,6 +188,7 @@ class OperatorHarness final : public OperatorContext {
     Snapshot result;
     result.key_groups = info_.key_groups;
     result.watermark = watermark_;
+    result.lists = operator_state_.snapshot();
     for (int i = 0; i < info_.key_groups.size(); ++i) {
       const auto index = static_cast<std::size_t>(i);
       result.watermarks.push_back(index < restored_watermarks_.size()

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "operators/merge_table.h"
+#include "operators/window_geometry.h"
 
 namespace weir {
 
@@ -67,6 +68,11 @@ WindowOperator::WindowOperator(const WindowOperatorSpec& spec)
 Status WindowOperator::open(OperatorContext& context) {
   context_ = &context;
   late_dropped_ = &context.metrics().counter("numLateRecordsDropped");
+  WEIR_ASSIGN(const OperatorStateBackend::Restored geometries,
+              context.operator_state().open({kWindowGeometryList,
+                                             OperatorStateBackend::Redistribution::kUnion, nullptr,
+                                             &type_ops<WindowGeometry>()}));
+  WEIR_TRY(check_geometry(geometries.items, spec_.windows));
   WEIR_ASSIGN(table_, context.keyed_state().open_table({"window-contents",
                                                         &spec_.keys->key_type(),
                                                         &spec_.functions->accumulator_type(),
@@ -74,6 +80,16 @@ Status WindowOperator::open(OperatorContext& context) {
   for (const TimestampMs slice_end : table_->namespaces()) {
     note_slice(slice_end);
   }
+  return {};
+}
+
+Status WindowOperator::snapshot_state(CheckpointId /*checkpoint*/) {
+  // Without contents there is nothing that other windows could take for theirs.
+  std::vector<std::string> items;
+  if (!slices_.empty()) {
+    items.push_back(encode_geometry(spec_.windows));
+  }
+  context_->operator_state().set(kWindowGeometryList, std::move(items));
   return {};
 }
 

@@ -26,6 +26,7 @@ class WindowOperator final : public Operator {
   Status process_watermark(TimestampMs watermark) override;
   bool is_busy() const override { return is_firing_; }
   Status resume() override;
+  Status snapshot_state(CheckpointId checkpoint) override;
 
  private:
   struct SliceRows {

@@ -57,6 +57,20 @@ class SchemaMigration::Planner {
  public:
   explicit Planner(std::vector<std::string>& changes) : changes_(changes) {}
 
+  /// Of a whole value, whose end is that of its bytes.
+  Result<Step> plan_whole(const Schema& stored, const Schema& present,
+                          const TypeEvolution& evolution) {
+    WEIR_ASSIGN(Step step, plan(stored, present, evolution, ""));
+    for (Step* whole = &step; whole != nullptr;) {
+      if (whole->action == Action::kCopy) {
+        whole->action = Action::kCopyAll;
+      }
+      whole = is_wrapping(whole->action) ? &whole->parts[0] : nullptr;
+    }
+    return step;
+  }
+
+ private:
   Result<Step> plan(const Schema& stored, const Schema& present, const TypeEvolution& evolution,
                     const std::string& path) {
     Step step;
@@ -102,7 +116,6 @@ class SchemaMigration::Planner {
     return refuse(path, stored.to_string() + " cannot become " + present.to_string());
   }
 
- private:
   void note(const std::string& path, const std::string& what) {
     changes_.push_back(shown(path) + ": " + what);
   }
@@ -118,14 +131,33 @@ class SchemaMigration::Planner {
     return step;
   }
 
+  static bool is_wrapping(Action action) {
+    return action == Action::kPresent || action == Action::kExpire || action == Action::kUnexpire;
+  }
+
+  /// Whether the step notices where what it rewrites ends. Nothing but a type's own Codec knows
+  /// where its values do, and of stored types only weir::Migration has that.
+  static bool finds_end(const Step& step) {
+    switch (step.action) {
+      case Action::kCopy:
+        return can_be_skipped(step.stored);
+      case Action::kCopyAll:
+        return false;
+      case Action::kNumber:
+      case Action::kStruct:  // plan_struct() and plan_elements() have seen to it
+      case Action::kElements:
+      case Action::kExplicit:
+        return true;
+      case Action::kPresent:
+      case Action::kExpire:
+      case Action::kUnexpire:
+        return finds_end(step.parts[0]);
+    }
+    return false;
+  }
+
   Result<Step> plan_struct(Step step, const TypeEvolution& evolution, const std::string& path) {
     step.action = Action::kStruct;
-    for (const Schema& part : step.stored.parts) {
-      if (!can_be_skipped(part)) {
-        return refuse(path, "a field has a Codec of its own, " + part.to_string() +
-                                ": the fields around it cannot change");
-      }
-    }
     bool is_reordered = false;
     int last = -1;
     for (std::size_t i = 0; i < step.present.parts.size(); ++i) {
@@ -153,7 +185,24 @@ class SchemaMigration::Planner {
     if (is_reordered) {
       note(path, "fields in another order");
     }
+    WEIR_TRY(find_ends(step, path));
     return step;
+  }
+
+  static Status find_ends(Step& step, const std::string& path) {
+    for (std::size_t i = 0; i < step.stored.parts.size(); ++i) {
+      step.ended_by.push_back(-1);
+      if (can_be_skipped(step.stored.parts[i])) {
+        continue;
+      }
+      const int to = step.present.field(step.stored.names[i]);
+      if (to < 0 || !finds_end(step.parts[static_cast<std::size_t>(to)])) {
+        return refuse(path, "a field has a Codec of its own, " + step.stored.parts[i].to_string() +
+                                ": the fields around it cannot change");
+      }
+      step.ended_by.back() = to;
+    }
+    return {};
   }
 
   Result<Step> plan_elements(Step step, const TypeEvolution& evolution, const std::string& path) {
@@ -169,7 +218,7 @@ class SchemaMigration::Planner {
       }
       WEIR_ASSIGN(Step part, plan(step.stored.parts[i], step.present.parts[i],
                                   part_of(evolution, i), is_many ? path + "[]" : path));
-      if (!can_be_skipped(step.stored.parts[i]) && part.action != Action::kExplicit) {
+      if (!finds_end(part)) {
         return refuse(path, "an element has a Codec of its own, " +
                                 step.stored.parts[i].to_string() +
                                 ": what is around it cannot change");
@@ -185,12 +234,18 @@ class SchemaMigration::Planner {
 Result<SchemaMigration> SchemaMigration::plan(const Schema& stored, const Schema& present,
                                               const TypeEvolution& evolution) {
   SchemaMigration migration;
-  WEIR_ASSIGN(migration.root_, Planner(migration.changes_).plan(stored, present, evolution, ""));
+  WEIR_ASSIGN(migration.root_, Planner(migration.changes_).plan_whole(stored, present, evolution));
   return migration;
 }
 
 bool SchemaMigration::apply(Decoder& in, Encoder& out, TimestampMs now) const {
   return run(root_, in, out, now);
+}
+
+/// Whether the step takes all bytes that there are, which only the outermost ones do.
+bool SchemaMigration::reaches_end(const Step& step) {
+  const bool is_present = step.action == Action::kPresent;
+  return step.action == Action::kCopyAll || (is_present && reaches_end(step.parts[0]));
 }
 
 bool SchemaMigration::run(const Step& step, Decoder& in, Encoder& out, TimestampMs now) {
@@ -201,6 +256,11 @@ bool SchemaMigration::run(const Step& step, Decoder& in, Encoder& out, Timestamp
         return false;
       }
       out.bytes(all.data(), all.size() - in.remaining());
+      return true;
+    }
+    case Action::kCopyAll: {
+      const std::string_view all = in.view(in.remaining());
+      out.bytes(all.data(), all.size());
       return true;
     }
     case Action::kNumber: {
@@ -226,20 +286,40 @@ bool SchemaMigration::run(const Step& step, Decoder& in, Encoder& out, Timestamp
       out.raw(now);
       return true;
     case Action::kUnexpire:
-      if (!run(step.parts[0], in, out, now)) {
-        return false;
-      }
-      in.view(sizeof(TimestampMs));
-      return in.ok();
+      return run_unexpire(step, in, out, now);
   }
   return false;
 }
 
+bool SchemaMigration::run_unexpire(const Step& step, Decoder& in, Encoder& out, TimestampMs now) {
+  constexpr std::size_t kTimeBytes = sizeof(TimestampMs);
+  if (!reaches_end(step.parts[0])) {
+    if (!run(step.parts[0], in, out, now)) {
+      return false;
+    }
+    in.view(kTimeBytes);
+    return in.ok();
+  }
+  if (in.remaining() < kTimeBytes) {
+    return false;
+  }
+  Decoder value(in.view(in.remaining() - kTimeBytes));
+  in.view(kTimeBytes);
+  return run(step.parts[0], value, out, now) && value.exhausted();
+}
+
 bool SchemaMigration::run_struct(const Step& step, Decoder& in, Encoder& out, TimestampMs now) {
   std::vector<std::string_view> fields;
-  for (const Schema& part : step.stored.parts) {
+  std::vector<std::string> rewritten(step.parts.size());  // of those that only their steps delimit
+  for (std::size_t i = 0; i < step.stored.parts.size(); ++i) {
     const std::string_view all = in.rest();
-    if (!skip_value(part, in)) {
+    if (step.ended_by[i] >= 0) {
+      const auto to = static_cast<std::size_t>(step.ended_by[i]);
+      Encoder field(rewritten[to]);
+      if (!run(step.parts[to], in, field, now)) {
+        return false;
+      }
+    } else if (!skip_value(step.stored.parts[i], in)) {
       return false;
     }
     fields.push_back(all.substr(0, all.size() - in.remaining()));
@@ -249,7 +329,12 @@ bool SchemaMigration::run_struct(const Step& step, Decoder& in, Encoder& out, Ti
       out.bytes(step.added[i].data(), step.added[i].size());
       continue;
     }
-    Decoder field(fields[static_cast<std::size_t>(step.from[i])]);
+    const auto from = static_cast<std::size_t>(step.from[i]);
+    if (step.ended_by[from] >= 0) {
+      out.bytes(rewritten[i].data(), rewritten[i].size());
+      continue;
+    }
+    Decoder field(fields[from]);
     if (!run(step.parts[i], field, out, now)) {
       return false;
     }

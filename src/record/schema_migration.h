@@ -24,12 +24,22 @@ class SchemaMigration {
   /// What becomes different, a line each: "price: added", "items[].count: i32 becomes i64".
   const std::vector<std::string>& changes() const { return changes_; }
 
-  /// Rewrites one value; `now` is the last access of what gets a time to live. False if it is
-  /// malformed.
+  /// Rewrites one value, which is all that `in` has left; `now` is the last access of what gets a
+  /// time to live. False if it is malformed; what stays the same as a whole is not looked at.
   bool apply(Decoder& in, Encoder& out, TimestampMs now) const;
 
  private:
-  enum class Action { kCopy, kNumber, kStruct, kElements, kPresent, kExpire, kUnexpire, kExplicit };
+  enum class Action {
+    kCopy,
+    kCopyAll,  ///< the whole value, or all but the time of its last access
+    kNumber,
+    kStruct,
+    kElements,
+    kPresent,
+    kExpire,
+    kUnexpire,
+    kExplicit,
+  };
   struct Step {
     Action action = Action::kCopy;
     Schema stored;
@@ -39,9 +49,14 @@ class SchemaMigration {
     /// Of each field of a struct: its position in what is stored, or -1 and the bytes it gets.
     std::vector<int> from;
     std::vector<std::string> added;
+    /// Of a struct that holds types with Codecs of their own: by stored field that of `present`
+    /// whose step tells where it ends, or -1 where its schema does.
+    std::vector<int> ended_by;
   };
   class Planner;
   static bool run(const Step& step, Decoder& in, Encoder& out, TimestampMs now);
+  static bool reaches_end(const Step& step);
+  static bool run_unexpire(const Step& step, Decoder& in, Encoder& out, TimestampMs now);
   static bool run_struct(const Step& step, Decoder& in, Encoder& out, TimestampMs now);
   static bool run_elements(const Step& step, Decoder& in, Encoder& out, TimestampMs now);
 

@@ -17,6 +17,7 @@ namespace weir {
 // Outside the unnamed namespace: clang warns of reflected types that have internal linkage.
 namespace schema_test {
 enum class Color : std::uint8_t { kRed, kGreen };
+enum class SortedColor : std::uint16_t { kBlue, kGreen, kRed };
 enum class WideColor : std::uint32_t { kRed, kGreen };
 struct Item {
   std::string name;
@@ -89,6 +90,32 @@ struct Priced {
 struct Celsius {
   double degrees = 0;
 };
+struct Reading {
+  std::int32_t n = 0;
+  Temperature t;
+  std::string where;
+};
+struct CelsiusReading {
+  std::string where;
+  std::int64_t n = 0;
+  Celsius t;
+};
+struct ReadingElsewhere {
+  std::int32_t n = 0;
+  Temperature t;
+};
+struct ReadingWithoutT {
+  std::int32_t n = 0;
+  std::string where;
+};
+/// Takes as many bytes as it says first.
+struct Blob {
+  std::string bytes;
+};
+struct Tagged {
+  Blob blob;
+  std::int32_t n = 0;
+};
 }  // namespace schema_test
 
 template <>
@@ -98,6 +125,15 @@ struct Migration<schema_test::Price> {
     return {static_cast<std::int64_t>(old.euros * 100)};
   }
   static schema_test::Price migrate(std::int32_t cents) { return {cents}; }
+};
+template <>
+struct Migration<schema_test::SortedColor> {
+  using From = schema_test::Color;
+  static schema_test::SortedColor migrate(schema_test::Color old) {
+    using schema_test::Color;
+    using schema_test::SortedColor;
+    return old == Color::kRed ? SortedColor::kRed : SortedColor::kGreen;
+  }
 };
 template <>
 struct Migration<schema_test::Celsius> {
@@ -114,6 +150,16 @@ struct Codec<schema_test::Temperature> {
   static void decode(Decoder& in, schema_test::Temperature& value) {
     value.kelvin = in.raw<double>();
   }
+};
+
+template <>
+struct Codec<schema_test::Blob> {
+  static std::string schema() { return "blob"; }
+  static void encode(const schema_test::Blob& value, Encoder& out) {
+    out.varint(value.bytes.size());
+    out.bytes(value.bytes.data(), value.bytes.size());
+  }
+  static void decode(Decoder& in, schema_test::Blob& value) { value.bytes = in.view(in.count()); }
 };
 
 namespace {
@@ -264,7 +310,75 @@ TEST(SchemaMigration, TheJobsOwnMigrationIsUsedWhereverTheTypeIs) {
   EXPECT_EQ((migrated<Temperature, Celsius>({300.0}))->degrees, 27.0) << "a Codec of its own";
   using OldList = std::vector<Temperature>;
   EXPECT_EQ((migrated<OldList, std::vector<Celsius>>({{300.0}}))->at(0).degrees, 27.0);
+  EXPECT_EQ((migrated<std::vector<Color>, std::vector<SortedColor>>({Color::kRed, Color::kGreen})),
+            (std::vector<SortedColor>{SortedColor::kRed, SortedColor::kGreen}))
+      << "enumerators in another order";
   expect_refused<double, Price>("cannot become struct{cents:i64}");
+}
+
+TEST(SchemaMigration, TheJobsOwnMigrationFindsTheEndOfATypeWithACodecOfItsOwn) {
+  const Reading old{7, {300.0}, "roof"};
+  const auto in_struct = migrated<Reading, CelsiusReading>(old);
+  ASSERT_TRUE(in_struct.has_value());
+  EXPECT_EQ(in_struct->n, 7);
+  EXPECT_EQ(in_struct->t.degrees, 27.0);
+  EXPECT_EQ(in_struct->where, "roof");
+  using Old = std::map<std::string, std::vector<Reading>>;
+  using New = std::map<std::string, std::vector<CelsiusReading>>;
+  const auto deeper = migrated<Old, New>({{"a", {old, {8, {301.0}, ""}}}});
+  ASSERT_TRUE(deeper.has_value());
+  EXPECT_EQ(deeper->at("a").at(1).t.degrees, 28.0);
+  EXPECT_EQ(deeper->at("a").at(1).n, 8);
+  using OldPair = std::pair<std::optional<Temperature>, bool>;
+  using NewPair = std::pair<std::optional<Celsius>, bool>;
+  EXPECT_EQ((migrated<OldPair, NewPair>({Temperature{300.0}, true}))->first->degrees, 27.0);
+  EXPECT_FALSE((migrated<OldPair, NewPair>({std::nullopt, true}))->first.has_value());
+  expect_refused<Reading, ReadingElsewhere>("temperature");
+  expect_refused<Reading, ReadingWithoutT>("temperature");
+}
+
+TEST(SchemaMigration, AWholeValueWithACodecOfItsOwnMayBeWrapped) {
+  const Blob blob{"abc"};
+  const Tagged tagged{{"xy"}, 5};
+  const auto expiring = migrated<Blob, detail::Expiring<Blob>>(blob);
+  ASSERT_TRUE(expiring.has_value());
+  EXPECT_EQ(expiring->value.bytes, "abc");
+  EXPECT_EQ(expiring->last_access_ms, 77);
+  EXPECT_EQ((migrated<Tagged, detail::Expiring<Tagged>>(tagged))->value.n, 5);
+  EXPECT_EQ((migrated<detail::Expiring<Blob>, Blob>({blob, 12}))->bytes, "abc");
+  EXPECT_EQ((migrated<detail::Expiring<Tagged>, Tagged>({tagged, 12}))->n, 5);
+  EXPECT_EQ((migrated<Tagged, std::optional<Tagged>>(tagged))->value().blob.bytes, "xy");
+  EXPECT_EQ((migrated<detail::Expiring<Blob>, std::optional<Blob>>({blob, 12}))->value().bytes,
+            "abc");
+  const auto both = migrated<Blob, detail::Expiring<std::optional<Blob>>>(blob);
+  ASSERT_TRUE(both.has_value());
+  EXPECT_EQ(both->value->bytes, "abc");
+}
+
+TEST(SchemaMigration, APartWithACodecOfItsOwnMayNotBeWrapped) {
+  expect_refused<std::vector<Blob>, std::vector<detail::Expiring<Blob>>>("blob");
+  expect_refused<std::vector<detail::Expiring<Tagged>>, std::vector<Tagged>>("blob");
+  expect_refused<std::map<std::string, Blob>, std::map<std::string, std::optional<Blob>>>("blob");
+  expect_refused<std::pair<std::int32_t, Blob>, std::pair<std::int64_t, Blob>>("blob");
+  expect_refused<std::pair<std::int32_t, Blob>, std::pair<std::int32_t, std::optional<Blob>>>(
+      "blob");
+}
+
+TEST(SchemaMigration, AWrappedValueThatIsTooShortIsNoticed) {
+  const auto migration = plan<detail::Expiring<Blob>, Blob>();
+  ASSERT_TRUE(migration.ok());
+  for (std::size_t size = 0; size < sizeof(TimestampMs); ++size) {
+    const std::string stored(size, 'x');
+    Decoder in(stored);
+    std::string bytes;
+    Encoder out(bytes);
+    EXPECT_FALSE(migration.value().apply(in, out, 0)) << size;
+  }
+}
+
+TEST(SchemaMigration, WhatStaysTheSameIsCopiedAsItIs) {
+  EXPECT_EQ((migrated<Blob, Blob>({"abc"}))->bytes, "abc");
+  EXPECT_EQ((migrated<Tagged, Tagged>({{"abc"}, 4}))->n, 4);
 }
 
 TEST(SchemaMigration, TheJobsOwnMigrationNoticesMalformedBytes) {

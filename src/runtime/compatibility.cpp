@@ -209,6 +209,10 @@ class Comparison {
         fit.fit = Fit::kIncompatible;
         fit.notes = {list.refusal};
       }
+      if (declared.refusal.has_value() && declared.refusal->list == list.name) {
+        fit.fit = Fit::kIncompatible;
+        fit.notes = {declared.refusal->why};
+      }
       row.states.push_back(std::move(fit));
     }
     for (const auto& [name, list] : stored) {

@@ -1,5 +1,6 @@
 #include "runtime/declared_state.h"
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <utility>
@@ -69,16 +70,19 @@ class ListRecorder final : public OperatorStateBackend {
       note.changes = migration.ok() ? migration.value().changes() : note.changes;
     }
     const bool is_refused = !note.refusal.empty();
+    last_opened_ = descriptor.name;
     declared_.lists.push_back(std::move(note));
     // The other states are to be noted, too.
     return is_refused ? Restored() : restored_.open(descriptor);
   }
   void set(const std::string& /*name*/, std::vector<std::string> /*items*/) override {}
+  const std::string& last_opened() const { return last_opened_; }
 
  private:
   const state::MemoryOperatorState::Lists& stored_;
   state::MemoryOperatorState restored_;
   DeclaredState& declared_;
+  std::string last_opened_;
 };
 
 class RecordingContext final : public OperatorContext {
@@ -98,6 +102,7 @@ class RecordingContext final : public OperatorContext {
   OperatorStateBackend& operator_state() override { return lists_; }
   bool is_restored() const override { return is_restored_; }
   TimestampMs processing_time() const override { return system_clock().wall_ms(); }
+  const std::string& last_list() const { return lists_.last_opened(); }
 
  private:
   const SubtaskInfo info_;
@@ -108,34 +113,55 @@ class RecordingContext final : public OperatorContext {
   const bool is_restored_;
 };
 
-}  // namespace
-
-Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
-                                        const std::string& job_name,
-                                        const state::MemoryOperatorState::Lists& restored) {
-  SubtaskInfo info{job_name,
-                   op.name,
-                   op.uid,
-                   0,
-                   vertex.parallelism,
-                   vertex.max_parallelism,
-                   0,
-                   key_groups_of_subtask(0, vertex.max_parallelism, vertex.parallelism)};
-  const std::string label = subtask_label(info);
-  DeclaredState declared;
-  RecordingContext context(std::move(info), restored, declared);
+/// Makes an operator and opens it. Errors: those of its open(), and what that threw.
+Status open_on(const PlanOperator& op, const std::string& label, RecordingContext& context) {
   try {
     const std::unique_ptr<Operator> made = op.create_operator();
     const Status opened = made->open(context);
-    if (!opened.ok()) {
-      return opened.error().with_context(label);
-    }
+    return opened.ok() ? Status() : opened.error().with_context(label);
   } catch (const std::exception& exception) {
     return Error{ErrorCode::kUser, label + ": user code threw: " + exception.what()};
   } catch (...) {
     return Error{ErrorCode::kUser, label + ": user code threw"};
   }
-  return declared;
+}
+
+}  // namespace
+
+Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
+                                        const std::string& job_name,
+                                        const state::MemoryOperatorState::Lists& restored) {
+  const SubtaskInfo info{job_name,
+                         op.name,
+                         op.uid,
+                         0,
+                         vertex.parallelism,
+                         vertex.max_parallelism,
+                         0,
+                         key_groups_of_subtask(0, vertex.max_parallelism, vertex.parallelism)};
+  const std::string label = subtask_label(info);
+  DeclaredState declared;
+  RecordingContext context(info, restored, declared);
+  const Status opened = open_on(op, label, context);
+  if (opened.ok()) {
+    return declared;
+  }
+  if (restored.empty() || context.last_list().empty()) {
+    return opened.error();
+  }
+  // Is it the job that does not open, or does it refuse what is stored?
+  const state::MemoryOperatorState::Lists nothing;
+  DeclaredState without;
+  RecordingContext context_without(info, nothing, without);
+  WEIR_TRY(open_on(op, label, context_without));
+  for (DeclaredState::List& list : without.lists) {
+    const auto compared =
+        std::find_if(declared.lists.begin(), declared.lists.end(),
+                     [&](const DeclaredState::List& each) { return each.name == list.name; });
+    list = compared == declared.lists.end() ? list : *compared;
+  }
+  without.refusal = {context.last_list(), opened.error().message};
+  return without;
 }
 
 }  // namespace weir::runtime

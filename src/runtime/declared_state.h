@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,18 @@ struct DeclaredState {
   };
   std::vector<Keyed> keyed;
   std::vector<List> lists;
+  /// The list that the operator opened last before it refused to open, and why it did; it opens
+  /// without the restored lists.
+  struct Refusal {
+    std::string list;
+    std::string why;
+  };
+  std::optional<Refusal> refusal;
 };
 
 /// Makes subtask 0 of an operator, opens it on empty keyed state and these restored lists, and lets
-/// go of it. What it emits goes nowhere. Errors: those of its open(), and what that threw.
+/// go of it. What it emits goes nowhere. Errors: those of its open(), and what that threw, unless
+/// that was because of the restored lists.
 Result<DeclaredState> declared_state_of(const PlanVertex& vertex, const PlanOperator& op,
                                         const std::string& job_name,
                                         const state::MemoryOperatorState::Lists& restored);

@@ -121,6 +121,7 @@ states
  count event-time-timers timers i64 timers 0
  count processing-time-timers timers i64 timers 0
  sums window-contents keyed i64 struct{sum:i64} 0
+ sums window-geometry union list - SIZE 0
 
 state files
  OPERATOR SUBTASK KEY GROUPS SIZE KIND FILE

@@ -16,17 +16,21 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 class Compat : public ::testing::Test {
  protected:
+  /// The snapshot is one of version `first`.
+  explicit Compat(std::string first = "first") : first_(std::move(first)) {}
+
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "weir-compat-test-XXXXXX").string();
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     directory_ = name;
-    ASSERT_EQ(start("first", "first").status, 0);
+    ASSERT_EQ(start(first_, "first").status, 0);
     snapshot_ = snapshot_in("first");
     ASSERT_FALSE(snapshot_.empty());
   }
@@ -120,8 +124,14 @@ class Compat : public ::testing::Test {
     return {};
   }
 
+  const std::string first_;
   fs::path directory_;
   std::string snapshot_;
+};
+
+class CompatOfWindows : public Compat {
+ protected:
+  CompatOfWindows() : Compat("windows") {}
 };
 
 TEST_F(Compat, TheSameProgram) {
@@ -150,6 +160,19 @@ TEST_F(Compat, AStateThatShrankIsRefused) {
   EXPECT_THAT(notes_of(report, "total").at(0).get<std::string>(), HasSubstr("i32"));
 }
 
+TEST_F(Compat, ATimeToLiveOfAValueWithACodecOfItsOwn) {
+  const json report = answer("expiring-mark");
+  EXPECT_EQ(fits_of(report).at("count/mark"), "migratable");
+  EXPECT_EQ(fits_of(report).at("count/marks"), "same");
+}
+
+TEST_F(Compat, ATimeToLiveOfElementsWithACodecOfTheirOwnIsRefused) {
+  const json report = answer("expiring-marks");
+  EXPECT_EQ(fits_of(report).at("count/marks"), "incompatible");
+  EXPECT_THAT(notes_of(report, "marks").at(0).get<std::string>(),
+              HasSubstr("an element has a Codec of its own, mark"));
+}
+
 TEST_F(Compat, AnotherKeyIsRefused) {
   const json report = answer("rekeyed");
   EXPECT_EQ(fits_of(report).at("count"), "incompatible");
@@ -175,6 +198,26 @@ TEST_F(Compat, AnOperatorThatIsGoneIsRefusedUnlessItMayBeDroppedOrIsMapped) {
   const json mapped = answer("moved", {"-D", "weir.state-recovery.uid-mapping=count=counts"});
   EXPECT_EQ(fits_of(mapped).at("counts/total"), "same");
   EXPECT_FALSE(fits_of(mapped).contains("count"));
+}
+
+TEST_F(CompatOfWindows, TheSameWindowsAndAnotherLateness) {
+  for (const std::string version : {"windows", "windows-kept-longer"}) {
+    const json report = answer(version);
+    EXPECT_TRUE(report.at("is_compatible").get<bool>()) << version;
+    EXPECT_EQ(fits_of(report).at("windows/window-contents"), "same");
+    EXPECT_EQ(fits_of(report).at("windows/window-geometry"), "same");
+  }
+}
+
+TEST_F(CompatOfWindows, WindowsThatAreCutInAnotherWayAreRefused) {
+  const json report = answer("windows-of-15-s");
+  EXPECT_FALSE(report.at("is_compatible").get<bool>());
+  EXPECT_EQ(fits_of(report).at("windows"), "incompatible");
+  EXPECT_EQ(fits_of(report).at("windows/window-contents"), "same");
+  EXPECT_EQ(fits_of(report).at("windows/window-geometry"), "incompatible");
+  EXPECT_THAT(notes_of(report, "window-geometry").at(0).get<std::string>(),
+              AllOf(HasSubstr("tumbling windows of 10000 ms"),
+                    HasSubstr("tumbling windows of 15000 ms"), HasSubstr("another uid")));
 }
 
 TEST_F(Compat, AParallelismThatDoesNotFitIsRefused) {

@@ -4,7 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "base/planted_bug.h"
 #include "state/rocksdb/rocks_key.h"
 #include "state/rocksdb/rocks_map_layout.h"
 #include "state/rocksdb/scratch_value.h"
