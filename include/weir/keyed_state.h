@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "weir/aggregate_function.h"
+#include "weir/check.h"
 #include "weir/key_hash.h"
 #include "weir/state_table.h"
 #include "weir/state_ttl.h"
@@ -36,14 +37,14 @@ class StateHandle {
   StateHandle(StateTable* table, const CurrentKey* current, std::shared_ptr<TtlRule> ttl = nullptr)
       : table_(table), current_(current), ttl_(std::move(ttl)) {}
 
-  void clear() { table_->erase(kNoNamespace, current_->key, current_->hash); }
+  void clear() { table_->erase(kNoNamespace, key(), current_->hash); }
 
  protected:
   template <class V>
   const V* find_stored() const {
     const void* found = table_->prefetched(current_->index);
     if (found == nullptr) {
-      found = table_->find(kNoNamespace, current_->key, current_->hash);
+      found = table_->find(kNoNamespace, key(), current_->hash);
     }
     return static_cast<const V*>(found);
   }
@@ -51,7 +52,7 @@ class StateHandle {
   V* find_stored_for_update() const {
     void* found = table_->prefetched_for_update(current_->index);
     if (found == nullptr) {
-      found = table_->find_for_update(kNoNamespace, current_->key, current_->hash);
+      found = table_->find_for_update(kNoNamespace, key(), current_->hash);
     }
     return static_cast<V*>(found);
   }
@@ -59,11 +60,11 @@ class StateHandle {
   V& find_or_create_stored() {
     void* found = table_->prefetched_for_update(current_->index);
     if (found == nullptr) {
-      found = table_->find_or_create(kNoNamespace, current_->key, current_->hash);
+      found = table_->find_or_create(kNoNamespace, key(), current_->hash);
     }
     return *static_cast<V*>(found);
   }
-  void erase_stored() const { table_->erase(kNoNamespace, current_->key, current_->hash); }
+  void erase_stored() const { table_->erase(kNoNamespace, key(), current_->hash); }
   bool does_backend_remove_expired() const { return table_->removes_expired(); }
   TtlRule* ttl() const { return ttl_.get(); }
   const CurrentKey& current() const { return *current_; }
@@ -95,6 +96,13 @@ class StateHandle {
   }
 
  private:
+  const void* key() const {
+    WEIR_CHECK_MESSAGE(current_->key != nullptr,
+                       "keyed state was used where there is no key: outside of a record's or "
+                       "timer's call, or for a broadcast record");
+    return current_->key;
+  }
+
   StateTable* table_ = nullptr;
   const CurrentKey* current_ = nullptr;
   std::shared_ptr<TtlRule> ttl_;

@@ -46,7 +46,7 @@ class TypedStates {
     const StateTtlConfig ttl{.ttl = DurationMs(kTtlMs),
                              .cleanup_incrementally = 3,
                              .cleanup_in_rocksdb_compact_filter = has_compact_filter};
-    KeyedOpenContext<K> open(context_, current_, side_outputs_);
+    KeyedOpenContext<K> open(context_, current_, nullptr);
     value = open.template value_state<std::int64_t>("value");
     list = open.template list_state<std::string>("list");
     map = open.template map_state<std::string, std::int64_t>("map");
@@ -100,7 +100,6 @@ class TypedStates {
 
   Context context_;
   detail::CurrentKey current_;
-  std::vector<std::string> side_outputs_;
   std::vector<StateTable*> tables_;
   std::vector<std::unique_ptr<detail::TtlCleaner>> cleaners_;
 

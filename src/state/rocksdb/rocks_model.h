@@ -135,6 +135,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
   };
   /// One under way.
   struct Running {
+    CheckpointId checkpoint = 0;
     bool is_state_file = false;
     Expected expected;
     std::vector<std::shared_ptr<Pending>> pending;
@@ -269,6 +270,7 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
     site_->counts.overlapped += running_.empty() ? 0 : 1;
     ++checkpoint_;
     Running& snapshot = running_.emplace_back();
+    snapshot.checkpoint = checkpoint_;
     snapshot.expected = model_;
     snapshot.is_state_file = pick(4) == 0;
     snapshot.may_fail = pick(8) == 0;
@@ -309,8 +311,12 @@ class RocksModel : public ModelOperations<RocksDbBackend, K, V> {
       snapshot.is_unwanted = true;
     }
     for (Subtask& subtask : subtasks_) {
-      if (!running_.empty() && pick(3) != 0) {
-        subtask.backend->abandon_snapshot(Error{ErrorCode::kCancelled, "not wanted"});
+      if (pick(3) == 0) {
+        continue;
+      }
+      for (const Running& snapshot : running_) {
+        subtask.backend->abandon_snapshot(snapshot.checkpoint,
+                                          Error{ErrorCode::kCancelled, "not wanted"});
       }
     }
   }

@@ -116,7 +116,7 @@ class RocksKeeper {
   void abandon(const std::vector<RocksDbBackend*>& backends) {
     ++site_.counts.abandoned;
     for (RocksDbBackend* backend : backends) {
-      backend->abandon_snapshot(Error{ErrorCode::kCancelled, "not wanted"});
+      backend->abandon_snapshot(id_, Error{ErrorCode::kCancelled, "not wanted"});
     }
     pending_.clear();
   }
