@@ -51,7 +51,6 @@ class StopSignals {
 
 Result<runtime::ExecutionPlan> plan_of(const StreamGraph& graph, const Configuration& configuration,
                                        const std::string& job_name) {
-  WEIR_TRY(validate(configuration));
   graph::PlanOptions options;
   options.job_name = job_name;
   options.default_parallelism = configuration.get(options::kParallelism);
@@ -64,6 +63,7 @@ Result<std::unique_ptr<runtime::JobRunner>> make_runner(const StreamGraph& graph
                                                         Configuration configuration,
                                                         const std::string& job_name,
                                                         const JobListener& listener) {
+  WEIR_TRY(validate(configuration));
   const std::optional<std::string> compared_with = compat_snapshot();
   if (compared_with.has_value()) {
     configuration.set(options::kRecoveryPath, *compared_with);
@@ -112,6 +112,7 @@ Result<JobClient> Environment::execute_async(const std::string& job_name) {
 }
 
 Result<std::string> Environment::explain(const std::string& job_name) const {
+  WEIR_TRY(validate(configuration_));
   WEIR_ASSIGN(const runtime::ExecutionPlan plan, plan_of(*graph_, configuration_, job_name));
   return graph::explain(plan);
 }

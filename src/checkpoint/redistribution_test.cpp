@@ -293,9 +293,12 @@ TEST(InFlight, OtherRecordsGoToExactlyOneSubtask) {
 TEST(OperatorMatch, M4_ListsMatchedDroppedAndNew) {
   Manifest m;
   SubtaskSnapshot subtask;
-  subtask.lists = {{"l", Redistribution::kSplit, {}}};
+  subtask.lists = {{"l", Redistribution::kSplit, {"item"}}};
+  SubtaskSnapshot empty;  // There is nothing to lose.
+  empty.lists = {{"l", Redistribution::kSplit, {}}};
   m.operators = {{"a", "", 1, 128, {}, {subtask}},
                  {"b", "", 1, 128, {}, {subtask}},
+                 {"empty", "", 1, 128, {}, {empty}},
                  {"stateless", "", 1, 128, {}, {}}};
   const OperatorMatch match = match_operators(m, {{"a", ""}, {"c", ""}});
   EXPECT_EQ(match.to_string(), "matched: a; dropped: b; new: c");

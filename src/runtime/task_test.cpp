@@ -333,7 +333,7 @@ TEST_F(TaskOnAFullDisk, RecordsWaitWhileTooMuchOfWhatTheyOverwriteIsNotWritten) 
   }
   std::promise<void> release;
   FileFault slow;
-  slow.operation = FileOperation::kAppend;
+  slow.operation = FileOperation::kCreate;
   slow.meanwhile = [released = release.get_future().share()] { released.wait(); };
   faulty().plan(slow);
   inputs_->push(0, barrier(1));

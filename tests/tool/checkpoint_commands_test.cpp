@@ -121,7 +121,7 @@ states
  count event-time-timers timers i64 timers 0
  count processing-time-timers timers i64 timers 0
  sums window-contents keyed i64 struct{sum:i64} 0
- sums window-geometry union list - SIZE 0
+ sums window-geometry union list - struct{size:i64,slide:i64,offset:i64} 0
 
 state files
  OPERATOR SUBTASK KEY GROUPS SIZE KIND FILE

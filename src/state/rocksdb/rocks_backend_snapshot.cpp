@@ -138,7 +138,8 @@ void RocksDbBackend::Impl::store_snapshot(const std::shared_ptr<Shared>& shared,
       views->push_back(std::move(view));
     }
     // The instance has to stay until its iterators are gone.
-    shared->run([snapshot, views, store = shared->store] {
+    // The views hold on to the store, which therefore comes first and goes last.
+    shared->run([store = shared->store, snapshot, views] {
       Result<std::vector<RocksDbFile>> stored = store_state_file(*snapshot, std::move(*views));
       views->clear();
       snapshot->done(std::move(stored));
