@@ -56,7 +56,9 @@ TEST_F(DiskFullTest, AFailedCheckpointWithinTheToleranceCostsNothingButTime) {
   settings.set(options::kTolerableFailedCheckpoints, 3);
   expect_state(run_counts_on_faulty_disk(settings, full_disk(300, 3)), JobState::kFinished);
   EXPECT_EQ(status_.restarts, 0);
-  EXPECT_EQ(status_.checkpoints_failed, 3);
+  // In RocksDB several files of one checkpoint may fail together.
+  EXPECT_LE(status_.checkpoints_failed, 3);
+  EXPECT_GE(status_.checkpoints_failed, is_on_rocksdb() ? 1 : 3);
   EXPECT_EQ(counts_->rows(), expected_counts(source_));
 }
 

@@ -247,7 +247,7 @@ TEST_F(GoldenKinds, AJobStopsWithASavepointInTheMiddle) {
 }
 
 TEST_F(GoldenKinds, AJobDiesWithRecordsUnderWay) {
-  source_.events_per_checkpoint = 0;  // The channels are full.
+  source_.events_per_checkpoint = 1'000;  // More than are worked off before the first checkpoint.
   Configuration settings = kinds(2, chosen_backend(is_on_rocksdb()), 0);
   settings.set(options::kCheckpointInterval, DurationMs(20));
   settings.set(options::kUnalignedCheckpoints, true);
