@@ -81,11 +81,6 @@ class Stopwatch {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_).count();
   }
   double cpu_s() const { return cpu() - cpu_s_; }
-  void print(std::uint64_t events) const {
-    std::printf("{\"events\": %llu, \"loop_s\": %.4f, \"loop_cpu_s\": %.4f, \"ns\": %.1f}\n",
-                static_cast<unsigned long long>(events), wall_s(), cpu_s(),
-                1e9 * wall_s() / static_cast<double>(events));
-  }
 
  private:
   static double cpu() {

@@ -15,7 +15,7 @@
 #include <rocksdb/write_buffer_manager.h>
 #include <unistd.h>
 
-#include "key_stream.h"
+#include "keyed_workload.h"
 
 namespace {
 
@@ -71,6 +71,7 @@ int main(int argc, char** argv) {
   rocksdb::WriteOptions write;
   write.disableWAL = true;
 
+  std::uint64_t fold = 0;
   const auto update = [&](std::uint64_t key) {
     const rocksdb::Slice slice(reinterpret_cast<const char*>(&key), sizeof(key));
     Sum sum{0, 0};
@@ -84,11 +85,13 @@ int main(int argc, char** argv) {
     }
     sum.sum += bench::amount_of(key);
     ++sum.count;
+    fold += sum.sum ^ sum.count << 40;
     check(db->Put(write, slice, rocksdb::Slice(reinterpret_cast<const char*>(&sum), sizeof(sum))));
   };
   for (std::uint64_t i = 0; i < keys; ++i) {
     const std::uint64_t key = bench::key_of(i);
     const Sum sum{bench::amount_of(key), 1};
+    fold += sum.sum ^ sum.count << 40;
     check(db->Put(write, rocksdb::Slice(reinterpret_cast<const char*>(&key), sizeof(key)),
                   rocksdb::Slice(reinterpret_cast<const char*>(&sum), sizeof(sum))));
   }
@@ -97,7 +100,7 @@ int main(int argc, char** argv) {
   for (std::uint64_t i = 0; i < updates; ++i) {
     update(stream.next());
   }
-  watch.print(updates);
+  bench::print_updates(watch, updates, fold);
   db.reset();
   std::filesystem::remove_all(path);
   return 0;

@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #include "io/local_file_system.h"
-#include "key_stream.h"
+#include "keyed_workload.h"
 #include "state/rocksdb/rocksdb_backend.h"
 #include "weir/key_hash.h"
 #include "weir/type_ops.h"
@@ -165,10 +165,13 @@ class Subject {
                          : values_[i]);
       sum->sum += bench::amount_of(keys_[i]);
       ++sum->count;
+      fold_ += sum->sum ^ sum->count << 40;
     }
     count_ = 0;
   }
   void work_key_by_key() { is_key_by_key_ = true; }
+  /// Sums of these are equal when every key's were.
+  std::uint64_t fold() const { return fold_; }
   /// Takes a checkpoint and waits for it. `barrier_s`: how long the operator stood still.
   Files checkpoint(const Files& reusable, double* barrier_s = nullptr) {
     std::atomic<bool> is_done = false;
@@ -207,6 +210,7 @@ class Subject {
   CheckpointId checkpoint_ = 0;
   bool is_key_by_key_ = false;
   std::size_t count_ = 0;
+  std::uint64_t fold_ = 0;
   std::uint64_t keys_[kBatch];
   std::uint32_t hashes_[kBatch];
   void* values_[kBatch];
@@ -234,7 +238,7 @@ int update(char** arguments, bool is_key_by_key) {
     subject.add(stream.next());
   }
   subject.flush();
-  watch.print(updates);
+  bench::print_updates(watch, updates, subject.fold());
   return 0;
 }
 

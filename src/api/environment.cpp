@@ -66,8 +66,8 @@ Result<std::unique_ptr<runtime::JobRunner>> make_runner(const StreamGraph& graph
   const std::optional<std::string> compared_with = compat_snapshot();
   if (compared_with.has_value()) {
     configuration.set(options::kRecoveryPath, *compared_with);
-    // A job that starts from a snapshot needs checkpoints of its own; one that is only compared with
-    // it may be compared without the settings for them.
+    // A job that starts from a snapshot needs checkpoints of its own; one that is only compared
+    // with it may be compared without the settings for them.
     if (!configuration.is_set(options::kCheckpointInterval)) {
       configuration.set(options::kCheckpointInterval, DurationMs(std::chrono::hours(1)));
       configuration.set(options::kCheckpointDir, *compared_with);

@@ -135,8 +135,8 @@ Result<std::string_view> BlockFileReader::peek(std::size_t size) {
   if (offset_ > file_size || size > file_size - offset_) {
     return damaged(offset_, "the file ends at byte " + std::to_string(file_size));
   }
-  const bool is_buffered = offset_ >= buffer_offset_ &&
-                           offset_ - buffer_offset_ + size <= buffer_.size();
+  const bool is_buffered =
+      offset_ >= buffer_offset_ && offset_ - buffer_offset_ + size <= buffer_.size();
   if (!is_buffered) {
     const auto wanted = static_cast<std::size_t>(
         std::min<std::uint64_t>(std::max(size, kReadAheadBytes), file_size - offset_));
@@ -174,8 +174,8 @@ Result<std::optional<std::string_view>> BlockFileReader::next() {
   if (sums.block != crc) {
     return damaged(offset_, "wrong checksum of a block of " + std::to_string(length) + " bytes");
   }
-  pass(block.size(), crc32c_of_both(crc32c(block.substr(0, kBlockHeaderBytes), crc_), sums.payload,
-                                    length));
+  pass(block.size(),
+       crc32c_of_both(crc32c(block.substr(0, kBlockHeaderBytes), crc_), sums.payload, length));
   ++blocks_;
   payload_bytes_ += length;
   return std::optional<std::string_view>(payload);

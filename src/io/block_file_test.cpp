@@ -113,7 +113,9 @@ TEST_F(BlockFileTest, ATornWriteIsNoticedAtTheWriterAndAtTheReader) {
   auto writer = BlockFileWriter::create(faulty, path("torn"), kMagic, 3).value();
   ASSERT_TRUE(writer.append("whole").ok());
   EXPECT_FALSE(writer.append("cut off here").ok());
-  { const BlockFileWriter gone = std::move(writer); }
+  {
+    const BlockFileWriter gone = std::move(writer);
+  }
   EXPECT_FALSE(read("torn").ok());
 }
 

@@ -73,8 +73,7 @@ Status WindowOperator::open(OperatorContext& context) {
                                              OperatorStateBackend::Redistribution::kUnion, nullptr,
                                              &type_ops<WindowGeometry>()}));
   WEIR_TRY(check_geometry(geometries.items, spec_.windows));
-  WEIR_ASSIGN(table_, context.keyed_state().open_table({"window-contents",
-                                                        &spec_.keys->key_type(),
+  WEIR_ASSIGN(table_, context.keyed_state().open_table({"window-contents", &spec_.keys->key_type(),
                                                         &spec_.functions->accumulator_type(),
                                                         spec_.functions->initial_accumulator()}));
   for (const TimestampMs slice_end : table_->namespaces()) {
@@ -128,14 +127,14 @@ Status WindowOperator::check_times(TimestampMs first, TimestampMs last) const {
   }
   const TimestampMs margin = 2 * (slices_of_.window_size() + slices_of_.slide());
   if (first < kMinTimestamp + margin || last > kMaxTimestamp - margin) {
-    return Error{ErrorCode::kUser, "no window can hold the event time " +
-                                       std::to_string(last > 0 ? last : first)};
+    return Error{ErrorCode::kUser,
+                 "no window can hold the event time " + std::to_string(last > 0 ? last : first)};
   }
   return {};
 }
 
-bool WindowOperator::add_whole_batch(const Batch& batch, const KeyColumn& column,
-                                     TimestampMs first, TimestampMs last) {
+bool WindowOperator::add_whole_batch(const Batch& batch, const KeyColumn& column, TimestampMs first,
+                                     TimestampMs last) {
   const TimestampMs slice_end = slices_of_.slice_end(first);
   if (slice_end == WindowSlices::kNoSlice || last >= slice_end) {
     return false;
@@ -205,8 +204,7 @@ WindowOperator::SliceRows& WindowOperator::rows_of(TimestampMs slice_end) {
   return group;
 }
 
-void WindowOperator::add_rows(const Batch& batch, const KeyColumn& column,
-                              const SliceRows& group) {
+void WindowOperator::add_rows(const Batch& batch, const KeyColumn& column, const SliceRows& group) {
   const TypeOps& key = spec_.keys->key_type();
   if (!key.is_trivially_copyable) {
     for (const std::uint32_t row : group.rows) {
@@ -218,13 +216,12 @@ void WindowOperator::add_rows(const Batch& batch, const KeyColumn& column,
   gathered_keys_.resize(count * key.size);
   gathered_hashes_.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
-    std::memcpy(gathered_keys_.data() + i * key.size,
-                column.data + group.rows[i] * column.stride, key.size);
+    std::memcpy(gathered_keys_.data() + i * key.size, column.data + group.rows[i] * column.stride,
+                key.size);
     gathered_hashes_[i] = column.hashes[group.rows[i]];
   }
   values_.resize(count);
-  table_->upsert(group.slice_end,
-                 {gathered_keys_.data(), key.size, gathered_hashes_.data(), count},
+  table_->upsert(group.slice_end, {gathered_keys_.data(), key.size, gathered_hashes_.data(), count},
                  values_.data());
   if (context_->keyed_state().status().ok()) {
     spec_.functions->add(batch, group.rows.data(), count, values_.data());
@@ -233,8 +230,8 @@ void WindowOperator::add_rows(const Batch& batch, const KeyColumn& column,
 
 void WindowOperator::add_one(const Batch& batch, const KeyColumn& column, std::uint32_t row,
                              TimestampMs slice_end) {
-  void* value = table_->find_or_create(slice_end, column.data + row * column.stride,
-                                       column.hashes[row]);
+  void* value =
+      table_->find_or_create(slice_end, column.data + row * column.stride, column.hashes[row]);
   if (context_->keyed_state().status().ok()) {
     spec_.functions->add(batch, &row, 1, &value);
   }
@@ -312,8 +309,7 @@ TimestampMs WindowOperator::watermark_of(std::uint32_t hash) const {
 }
 
 TimestampMs WindowOperator::cleanup_time(TimestampMs slice_end) const {
-  return saturating_add(slices_of_.last_window_end(slice_end) - 1,
-                        spec_.allowed_lateness.count());
+  return saturating_add(slices_of_.last_window_end(slice_end) - 1, spec_.allowed_lateness.count());
 }
 
 Status WindowOperator::process_watermark(TimestampMs watermark) {
@@ -356,12 +352,12 @@ bool WindowOperator::fire(TimestampMs window_end, std::size_t& entries_left) {
   while (has_more && entries_left > 0 && !context_->output().is_full()) {
     const std::size_t portion = std::min(entries_left, kEntriesPerPortion);
     entries_left -= portion;
-    has_more = table_->scan(window_end, scan_, portion,
-                            [&](std::size_t count, const void* const* keys,
-                                const std::uint32_t* hashes, const void* const* accumulators) {
-                              emit(slices_of_.window(window_end), count, keys, hashes,
-                                   accumulators);
-                            });
+    has_more =
+        table_->scan(window_end, scan_, portion,
+                     [&](std::size_t count, const void* const* keys, const std::uint32_t* hashes,
+                         const void* const* accumulators) {
+                       emit(slices_of_.window(window_end), count, keys, hashes, accumulators);
+                     });
   }
   flush_results();
   if (!has_more) {
@@ -383,8 +379,7 @@ void WindowOperator::fire_merged(TimestampMs window_end) {
   MergeTable merged(spec_.keys->key_type(), *spec_.functions, entries);
   for (const TimestampMs slice : present) {
     table_->for_each_run(slice, [&](std::size_t count, const void* const* keys,
-                                    const std::uint32_t* hashes,
-                                    const void* const* accumulators) {
+                                    const std::uint32_t* hashes, const void* const* accumulators) {
       for (std::size_t i = 0; i < count; ++i) {
         merged.add(keys[i], hashes[i], accumulators[i]);
       }
@@ -418,8 +413,8 @@ void WindowOperator::emit(const TimeWindow& window, std::size_t count, const voi
   }
 }
 
-void WindowOperator::emit_run(const TimeWindow& window, std::size_t count,
-                              const void* const* keys, const void* const* accumulators) {
+void WindowOperator::emit_run(const TimeWindow& window, std::size_t count, const void* const* keys,
+                              const void* const* accumulators) {
   while (count > 0) {
     if (results_ == nullptr) {
       const TypeOps& type = spec_.functions->result_type();

@@ -485,9 +485,8 @@ void CheckpointDriver::act(const checkpoint::RequestDone& done) {
 }
 
 void CheckpointDriver::act(const checkpoint::FailJob& fail) {
-  options_.on_failed({ErrorCode::kUnavailable, last_problem_.empty()
-                                                   ? fail.reason
-                                                   : fail.reason + "; " + last_problem_});
+  options_.on_failed({ErrorCode::kUnavailable,
+                      last_problem_.empty() ? fail.reason : fail.reason + "; " + last_problem_});
 }
 
 void CheckpointDriver::act(const checkpoint::JobFinished& finished) {

@@ -121,8 +121,7 @@ Result<StateFileReader> StateFileReader::open(FileSystem& files, const RestoreFi
   return reader;
 }
 
-Result<StateFileReader> StateFileReader::open_and_scan(FileSystem& files,
-                                                       const std::string& path) {
+Result<StateFileReader> StateFileReader::open_and_scan(FileSystem& files, const std::string& path) {
   WEIR_ASSIGN(BlockFileReader blocks,
               BlockFileReader::open(files, path, kStateFileMagic, kStateFileVersionMax));
   StateFileReader reader(std::move(blocks), path);

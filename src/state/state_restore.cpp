@@ -96,8 +96,7 @@ Result<const SchemaMigration*> StateRestore::migration_of(const RestoreTarget& t
   if (const auto found = migrations_.find(id); found != migrations_.end()) {
     return &found->second;
   }
-  auto migration =
-      plan_state_migration(stored, present, table.descriptor().value->evolution());
+  auto migration = plan_state_migration(stored, present, table.descriptor().value->evolution());
   if (!migration.ok()) {
     return Error{ErrorCode::kInvalidArgument,
                  "operator " + owner_ + ": state '" + present.name + "' was stored as " +

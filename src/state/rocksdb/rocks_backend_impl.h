@@ -163,7 +163,7 @@ class RocksDbBackend::Impl final : public RocksTableOwner {
   std::deque<Run> runs_;                                 ///< to be encoded, oldest first
   std::vector<std::weak_ptr<RocksSnapshot>> snapshots_;  ///< that may be under way
   std::size_t dirty_bytes_ = 0;
-  Figures figures_;  ///< those that the backend counts itself
+  Figures figures_;       ///< those that the backend counts itself
   bool is_idle_ = false;  ///< nobody called since the last snapshot began
 };
 

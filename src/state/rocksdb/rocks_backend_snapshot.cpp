@@ -157,7 +157,8 @@ void RocksDbBackend::Impl::store_snapshot(const std::shared_ptr<Shared>& shared,
     Result<std::vector<RocksDbFile>> stored =
         store_live_files(*snapshot, std::move(*files), shared->transfers);
     if (!stored.ok() && stored.error().code == ErrorCode::kCorruption) {
-      // Nor will any other checkpoint succeed. But it is a working file, which a restart makes anew.
+      // Nor will any other checkpoint succeed. But it is a working file, which a restart makes
+      // anew.
       stored = Error{ErrorCode::kIo, stored.error().message};
       shared->fail(stored.error());
     }

@@ -18,7 +18,8 @@ inline Error rocks_error(const rocksdb::Status& status, const std::string& what)
   if (status.IsCorruption()) {
     message +=
         " (a working file on this machine is damaged; a restart makes it anew from the last "
-        "checkpoint. If it happens again, check the disk, or set state.backend.rocksdb.localdir to a "
+        "checkpoint. If it happens again, check the disk, or set state.backend.rocksdb.localdir to "
+        "a "
         "directory of another one)";
   }
   return Error{status.IsNoSpace() ? ErrorCode::kNoSpace : ErrorCode::kIo, std::move(message)};

@@ -100,8 +100,8 @@ void RocksTable::evict(std::size_t excess, std::size_t reserve, std::size_t step
   const std::size_t holes_max = 2 * cache_.chunk_bytes() + bytes_wanted / 8;
   const auto may_go = [&](std::uint32_t id) {
     const Node& node = cache_.node(id);
-    return !node.is_listed && (node.dirty_epoch <= below || planted_bug("S7")) && !is_protected(node, kind) &&
-           cache_.space(node.space).scans == 0;
+    return !node.is_listed && (node.dirty_epoch <= below || planted_bug("S7")) &&
+           !is_protected(node, kind) && cache_.space(node.space).scans == 0;
   };
   // Twice around, because of those that were referenced, and once more for the holes.
   const std::size_t steps = std::min(steps_max, std::size_t{3} * limit);

@@ -34,10 +34,10 @@ TEST(RocksTtl, CompactionsTrimListsOfWhichSomeElementsHaveExpired) {
   const auto store = value_or_fail(RocksStore::open(
       {"test", settings, std::make_shared<RocksMemory>(settings), local}, local->next("test"), {}));
   RocksStore::Family* const family = value_or_fail(store->add_family("table:lists", {0, 127}));
-  const TimestampMs now = 1'000;
+  constexpr TimestampMs kNow = 1'000;
   family->filter->set_expiry([&] {
-    return [of = detail::expiry_in_backend<List>(kConfig).of, now](
-               std::string_view value, std::string& rest) { return of(value, now, rest); };
+    return [of = detail::expiry_in_backend<List>(kConfig).of](
+               std::string_view value, std::string& rest) { return of(value, kNow, rest); };
   });
   const auto key_of = [](const std::string& name) {
     std::string key;
@@ -51,11 +51,11 @@ TEST(RocksTtl, CompactionsTrimListsOfWhichSomeElementsHaveExpired) {
     Codec<List>::encode(list, out);
     return value;
   };
-  const std::string fresh = value_of({{1, now}, {2, now - 1}});
+  const std::string fresh = value_of({{1, kNow}, {2, kNow - 1}});
   SortedRun run;
   run.add(key_of("all"), value_of({{1, 0}, {2, 0}}));
   run.add(key_of("none"), fresh);
-  run.add(key_of("some"), value_of({{1, 0}, {2, now}, {3, now - kTtl}}));
+  run.add(key_of("some"), value_of({{1, 0}, {2, kNow}, {3, kNow - kTtl}}));
   std::vector<RocksStore::SortedFile> files;
   ASSERT_TRUE(run.write(*store, {family}, files).ok());
   ASSERT_TRUE(store->ingest(files).ok());
@@ -72,7 +72,7 @@ TEST(RocksTtl, CompactionsTrimListsOfWhichSomeElementsHaveExpired) {
   ASSERT_TRUE(read("none").ok());
   EXPECT_EQ(found, fresh);
   ASSERT_TRUE(read("some").ok());
-  EXPECT_EQ(found, value_of({{2, now}})) << "with the hash in front";
+  EXPECT_EQ(found, value_of({{2, kNow}})) << "with the hash in front";
 }
 
 /// A list that is only ever added to.

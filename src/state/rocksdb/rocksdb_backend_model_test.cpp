@@ -26,6 +26,9 @@ TEST(RocksDbBackendModel, AMillionOperations) {
     return operations;
   });
   EXPECT_GT(seen.versions, 0);
+  if (kOperations < 1'000'000) {
+    return;  // Under sanitizers there are fewer: some things may not happen.
+  }
   EXPECT_GT(seen.crashes, 0);
   EXPECT_GT(seen.abandoned, 0);
   EXPECT_GT(seen.failed, 0);

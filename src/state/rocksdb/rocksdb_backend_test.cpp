@@ -358,13 +358,13 @@ TEST_F(RocksDbBackendTest, AValueOfARunThatWasOvertakenByTheNextOneIsFound) {
   constexpr std::int64_t kCold = 1;
   constexpr std::int64_t kHot = 2;
   constexpr std::int64_t kOthers = 5'400;
+  std::optional<Result<Files>> result;  // told at the latest when the backend goes
   const auto backend = make({0, 127}, std::size_t{1} << 20);
   StateTable& sums = open_sums(*backend);
   put_sums(sums, 0, kOthers);
   put<std::int64_t, std::int64_t>(sums, kNew, kCold, 10);
   put_sums(sums, kOthers, 100);  // closes the first run, of 256 KiB
   put<std::int64_t, std::int64_t>(sums, kNew, kHot, 1);
-  std::optional<Result<Files>> result;
   RocksDbBackend::SnapshotOptions options;
   options.checkpoint = 1;
   options.files = &local_file_system();
