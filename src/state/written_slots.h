@@ -90,8 +90,8 @@ class WrittenSlots {
 
  private:
   using Bits = std::vector<std::uint64_t>;
-  /// To visit one slot out of so many costs as much as to scan all.
-  static constexpr std::uint32_t kSlotsPerWritten = 8;
+  /// To mark and visit one slot out of so many costs as much as to scan all.
+  static constexpr std::uint32_t kSlotsPerWritten = 128;
   /// Smaller tables are scanned.
   static constexpr std::uint32_t kCapacityMin = 1024;
   /// More are kept as one.
