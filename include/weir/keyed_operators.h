@@ -72,7 +72,6 @@ class KeyedProcessOperator : public Operator {
         function_.F::process_element(records[i], *keyed_context_, *collector_);
       }
     }
-    current_ = {};  // The keys go with the batch.
     flush();
     return context_->keyed_state().status();
   }
@@ -154,7 +153,9 @@ class KeyedProcessOperator : public Operator {
     return true;
   }
 
+  /// After the last record or timer of a call.
   void flush() {
+    current_ = {};  // The key goes with the batch or the timer.
     collector_->flush();
     keyed_context_->flush_side_outputs();
   }
