@@ -9,7 +9,7 @@ inline constexpr int kDefaultMaxParallelism = 128;
 inline constexpr int kUpperBoundMaxParallelism = 32768;
 
 /// Flink's MathUtils.murmurHash: 32-bit MurmurHash3 of one 4-byte block, seed 0, made non-negative.
-constexpr std::uint32_t murmur_of_key_hash(std::uint32_t key_hash) {
+[[gnu::always_inline]] constexpr std::uint32_t murmur_of_key_hash(std::uint32_t key_hash) {
   std::uint32_t x = key_hash * 0xcc9e2d51U;
   x = (x << 15) | (x >> 17);
   x *= 0x1b873593U;

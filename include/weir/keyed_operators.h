@@ -9,39 +9,35 @@
 
 #include "weir/collector.h"
 #include "weir/key_selector.h"
-#include "weir/process_function.h"
+#include "weir/process_operators.h"
 
 /// The operators behind KeyedStream::process and KeyedStream::reduce.
 namespace weir::detail {
 
 /// Context: what the function sees when it takes a record or a timer.
 template <class F, class Context = typename F::Context>
-class KeyedProcessOperator : public Operator {
+class KeyedProcessOperator : public FunctionOperator<F, Context> {
+  using Base = FunctionOperator<F, Context>;
+
  public:
   using K = typename F::KeyType;
-  using In = typename F::InputType;
-  using Out = typename F::OutputType;
 
   KeyedProcessOperator(F function, std::shared_ptr<const KeySelector> keys,
                        std::vector<std::string> side_outputs)
-      : function_(std::move(function)),
+      : Base(std::move(function), std::move(side_outputs)),
         keys_(std::move(keys)),
-        scratch_(keys_->make_scratch()),
-        side_outputs_(std::move(side_outputs)) {}
+        scratch_(keys_->make_scratch()) {}
 
   Status open(OperatorContext& context) override {
     context_ = &context;
     timers_.emplace(context, current_);
     WEIR_TRY(timers_->open(type_ops<K>()));
-    operator_state_.emplace(context.operator_state());
-    keyed_context_.emplace(context, *timers_, current_);
-    keyed_context_->add_side_outputs(side_outputs_);
-    collector_.emplace(context.output());
-    KeyedOpenContext<K> open_context(context, current_, &*operator_state_);
-    function_.open(open_context);
+    this->prepare(context, *timers_, current_);
+    KeyedOpenContext<K> open_context(context, current_, &this->operator_state());
+    this->function().open(open_context);
     tables_ = open_context.tables();
     cleaners_ = open_context.take_cleaners();
-    WEIR_TRY(operator_state_->status());
+    WEIR_TRY(this->operator_state().status());
     return open_context.status();
   }
 
@@ -56,23 +52,21 @@ class KeyedProcessOperator : public Operator {
 
   Status process_batch(BatchPtr batch, int /*input*/) override {
     const KeyColumn column = keys_->keys(*batch, *scratch_);
-    const auto records = std::as_const(*batch).template records<In>();
+    const auto records = std::as_const(*batch).template records<typename Base::In>();
     clean_up(records.size());
     for (std::size_t begin = 0; begin < records.size(); begin += kBlockRecords) {
-      const std::size_t end = std::min(begin + kBlockRecords, records.size());
+      const std::size_t count = std::min(kBlockRecords, records.size() - begin);
       // The loads of a block overlap here; one by one each would be waited for.
-      const KeyColumn block = column.part(begin, end - begin);
+      const KeyColumn block = column.part(begin, count);
       for (StateTable* table : tables_) {
         table->prefetch(kNoNamespace, block);
       }
-      for (std::size_t i = begin; i < end; ++i) {
-        current_ = {column.data + i * column.stride, column.hashes[i], i - begin};
-        keyed_context_->set_timestamp(batch->timestamps()[i]);
-        collector_->set_timestamp(batch->timestamps()[i]);
-        function_.F::process_element(records[i], *keyed_context_, *collector_);
-      }
+      this->process(records.subspan(begin, count), batch->timestamps() + begin,
+                    [this, &block](std::size_t i) {
+                      current_ = {block.data + i * block.stride, block.hashes[i], i};
+                    });
     }
-    flush();
+    end_call();
     return context_->keyed_state().status();
   }
 
@@ -93,18 +87,6 @@ class KeyedProcessOperator : public Operator {
   }
   bool is_busy() const override { return is_busy_; }
   Status resume() override { return fire_due(); }
-  Status snapshot_state(CheckpointId /*checkpoint*/) override {
-    function_.F::snapshot_state();
-    operator_state_->snapshot();
-    return {};
-  }
-
- protected:
-  F& function() { return function_; }
-  OperatorStateStore& operator_state() { return *operator_state_; }
-  Context& record_context() { return *keyed_context_; }
-  Collector<Out>& collector() { return *collector_; }
-  const std::vector<std::string>& side_outputs() const { return side_outputs_; }
 
  private:
   /// What is found for so many records is still in the first-level cache when they are processed.
@@ -130,7 +112,7 @@ class KeyedProcessOperator : public Operator {
       event_time_due_ = kMinTimestamp;
       processing_time_due_ = kMinTimestamp;
     }
-    flush();
+    end_call();
     return context_->keyed_state().status();
   }
 
@@ -142,9 +124,9 @@ class KeyedProcessOperator : public Operator {
       const K key = *static_cast<const K*>(timer.key);
       const TimestampMs time = timer.timestamp;
       current_ = {.key = &key, .hash = timer.hash};
-      keyed_context_->set_timestamp(time);
-      collector_->set_timestamp(time);
-      function_.F::on_timer(time, *keyed_context_, *collector_);
+      this->record_context().set_timestamp(time);
+      this->collector().set_timestamp(time);
+      this->function().F::on_timer(time, this->record_context(), this->collector());
       constexpr int kTimersPerCheck = 256;
       if (fired % kTimersPerCheck == kTimersPerCheck - 1 && context_->output().is_full()) {
         return queue.next_timestamp() > due;
@@ -154,22 +136,16 @@ class KeyedProcessOperator : public Operator {
   }
 
   /// After the last record or timer of a call.
-  void flush() {
+  void end_call() {
     current_ = {};  // The key goes with the batch or the timer.
-    collector_->flush();
-    keyed_context_->flush_side_outputs();
+    this->flush();
   }
 
-  F function_;
   std::shared_ptr<const KeySelector> keys_;
   std::unique_ptr<KeySelector::Scratch> scratch_;
-  std::vector<std::string> side_outputs_;
   OperatorContext* context_ = nullptr;
   CurrentKey current_;
   std::optional<TimerService> timers_;
-  std::optional<OperatorStateStore> operator_state_;
-  std::optional<Context> keyed_context_;
-  std::optional<Collector<Out>> collector_;
   std::vector<StateTable*> tables_;
   std::vector<std::unique_ptr<TtlCleaner>> cleaners_;
   TimestampMs event_time_due_ = kMinTimestamp;

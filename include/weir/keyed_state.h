@@ -29,7 +29,9 @@ struct CurrentKey {
   std::size_t index = kNotInColumn;
 };
 
-/// The entry of the current key in one table.
+/// The entry of the current key in one table. The way that most calls take, an entry that was
+/// prefetched and does not expire, is short enough for the compiler to put it into the user's
+/// function, and that into the loop over records; everything else is kept out of line for that.
 class StateHandle {
  public:
   StateHandle() = default;
@@ -43,26 +45,17 @@ class StateHandle {
   template <class V>
   const V* find_stored() const {
     const void* found = table_->prefetched(current_->index);
-    if (found == nullptr) {
-      found = table_->find(kNoNamespace, key(), current_->hash);
-    }
-    return static_cast<const V*>(found);
+    return static_cast<const V*>(found != nullptr ? found : look_up());
   }
   template <class V>
   V* find_stored_for_update() const {
     void* found = table_->prefetched_for_update(current_->index);
-    if (found == nullptr) {
-      found = table_->find_for_update(kNoNamespace, key(), current_->hash);
-    }
-    return static_cast<V*>(found);
+    return static_cast<V*>(found != nullptr ? found : look_up_for_update());
   }
   template <class V>
   V& find_or_create_stored() {
     void* found = table_->prefetched_for_update(current_->index);
-    if (found == nullptr) {
-      found = table_->find_or_create(kNoNamespace, key(), current_->hash);
-    }
-    return *static_cast<V*>(found);
+    return *static_cast<V*>(found != nullptr ? found : look_up_or_create());
   }
   void erase_stored() const { table_->erase(kNoNamespace, key(), current_->hash); }
   bool does_backend_remove_expired() const { return table_->removes_expired(); }
@@ -96,6 +89,15 @@ class StateHandle {
   }
 
  private:
+  [[gnu::noinline]] const void* look_up() const {
+    return table_->find(kNoNamespace, key(), current_->hash);
+  }
+  [[gnu::noinline]] void* look_up_for_update() const {
+    return table_->find_for_update(kNoNamespace, key(), current_->hash);
+  }
+  [[gnu::noinline]] void* look_up_or_create() {
+    return table_->find_or_create(kNoNamespace, key(), current_->hash);
+  }
   const void* key() const {
     WEIR_CHECK_MESSAGE(current_->key != nullptr,
                        "keyed state was used where there is no key: outside of a record's or "
@@ -115,19 +117,22 @@ class SingleValueHandle : public StateHandle {
   using StateHandle::StateHandle;
 
  protected:
-  const V* find() const {
-    if (ttl() == nullptr) {
-      return find_stored<V>();
-    }
+  const V* find() const { return ttl() == nullptr ? find_stored<V>() : find_expiring(); }
+  /// Null when there is none, or none that has not expired.
+  V* find_for_update() {
+    return ttl() == nullptr ? find_stored_for_update<V>() : find_expiring_for_update();
+  }
+  V& find_or_create() {
+    return ttl() == nullptr ? find_or_create_stored<V>() : find_or_create_expiring();
+  }
+
+ private:
+  [[gnu::noinline]] const V* find_expiring() const {
     const auto* found = find_unexpired<Expiring<V>>(
         [this](Expiring<V>& stored) { stored.last_access_ms = ttl()->now; });
     return found == nullptr ? nullptr : &found->value;
   }
-  /// Null when there is none, or none that has not expired.
-  V* find_for_update() {
-    if (ttl() == nullptr) {
-      return find_stored_for_update<V>();
-    }
+  [[gnu::noinline]] V* find_expiring_for_update() {
     auto* found = find_stored_for_update<Expiring<V>>();
     if (found == nullptr) {
       return nullptr;
@@ -139,10 +144,7 @@ class SingleValueHandle : public StateHandle {
     found->last_access_ms = ttl()->now;
     return &found->value;
   }
-  V& find_or_create() {
-    if (ttl() == nullptr) {
-      return find_or_create_stored<V>();
-    }
+  [[gnu::noinline]] V& find_or_create_expiring() {
     if (V* found = find_for_update()) {
       return *found;
     }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,45 +13,17 @@
 /// The operators behind process() on streams without a key and on connected streams.
 namespace weir::detail {
 
-/// Context: what the function sees when it takes a record.
-template <class F, class Context = typename F::Context>
-class ProcessOperator : public Operator {
+/// What a function of process() works with, with and without keys. Context: what it sees when it
+/// takes a record.
+template <class F, class Context>
+class FunctionOperator : public Operator {
  public:
   using In = typename F::InputType;
   using Out = typename F::OutputType;
 
-  ProcessOperator(F function, std::vector<std::string> side_outputs)
+  FunctionOperator(F function, std::vector<std::string> side_outputs)
       : function_(std::move(function)), side_outputs_(std::move(side_outputs)) {}
 
-  Status open(OperatorContext& context) override {
-    operator_state_.emplace(context.operator_state());
-    record_context_.emplace(context);
-    record_context_->add_side_outputs(side_outputs_);
-    collector_.emplace(context.output());
-    ProcessOpenContext open_context(context, *operator_state_);
-    function_.open(open_context);
-    return operator_state_->status();
-  }
-
-  Status process_batch(BatchPtr batch, int /*input*/) override {
-    const auto records = std::as_const(*batch).template records<In>();
-    for (std::size_t i = 0; i < records.size(); ++i) {
-      record_context_->set_timestamp(batch->timestamps()[i]);
-      collector_->set_timestamp(batch->timestamps()[i]);
-      function_.F::process_element(records[i], *record_context_, *collector_);
-    }
-    flush();
-    return {};
-  }
-  Status process_watermark(TimestampMs watermark) override {
-    record_context_->set_watermark(watermark);
-    return {};
-  }
-  Status end_input() override {
-    function_.F::finish(*record_context_, *collector_);
-    flush();
-    return {};
-  }
   Status snapshot_state(CheckpointId /*checkpoint*/) override {
     function_.F::snapshot_state();
     operator_state_->snapshot();
@@ -58,6 +31,33 @@ class ProcessOperator : public Operator {
   }
 
  protected:
+  template <class... OfContext>
+  void prepare(OperatorContext& context, OfContext&... of_context) {
+    operator_state_.emplace(context.operator_state());
+    record_context_.emplace(context, of_context...);
+    record_context_->add_side_outputs(side_outputs_);
+    collector_.emplace(context.output());
+  }
+  /// Gives records to the function, record i with timestamps[i]. `before_each(i)` is called before
+  /// record i.
+  template <class BeforeEach>
+  void process(std::span<const In> records, const TimestampMs* timestamps,
+               const BeforeEach& before_each) {
+    Context& context = *record_context_;
+    Collector<Out>& collector = *collector_;
+    const In* const first = records.data();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      before_each(i);
+      context.set_timestamp(timestamps[i]);
+      collector.set_timestamp(timestamps[i]);
+      function_.F::process_element(first[i], context, collector);
+    }
+  }
+  void flush() {
+    collector_->flush();
+    record_context_->flush_side_outputs();
+  }
+
   F& function() { return function_; }
   OperatorStateStore& operator_state() { return *operator_state_; }
   Context& record_context() { return *record_context_; }
@@ -65,16 +65,41 @@ class ProcessOperator : public Operator {
   const std::vector<std::string>& side_outputs() const { return side_outputs_; }
 
  private:
-  void flush() {
-    collector_->flush();
-    record_context_->flush_side_outputs();
-  }
-
   F function_;
   std::vector<std::string> side_outputs_;
   std::optional<OperatorStateStore> operator_state_;
   std::optional<Context> record_context_;
   std::optional<Collector<Out>> collector_;
+};
+
+template <class F, class Context = typename F::Context>
+class ProcessOperator : public FunctionOperator<F, Context> {
+  using Base = FunctionOperator<F, Context>;
+
+ public:
+  using Base::Base;
+
+  Status open(OperatorContext& context) override {
+    this->prepare(context);
+    ProcessOpenContext open_context(context, this->operator_state());
+    this->function().open(open_context);
+    return this->operator_state().status();
+  }
+  Status process_batch(BatchPtr batch, int /*input*/) override {
+    const Batch& records = *batch;
+    this->process(records.records<typename Base::In>(), records.timestamps(), [](std::size_t) {});
+    this->flush();
+    return {};
+  }
+  Status process_watermark(TimestampMs watermark) override {
+    this->record_context().set_watermark(watermark);
+    return {};
+  }
+  Status end_input() override {
+    this->function().F::finish(this->record_context(), this->collector());
+    this->flush();
+    return {};
+  }
 };
 
 /// Opens the broadcast states that broadcast() was given.

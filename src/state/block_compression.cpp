@@ -8,6 +8,7 @@
 #include <zstd.h>
 
 #include "io/block_file.h"
+#include "state/run_columns.h"
 #include "weir/check.h"
 
 namespace weir::state {
@@ -15,6 +16,7 @@ namespace {
 
 constexpr int kLevel = 1;
 constexpr std::uint8_t kZstandard = 1;
+constexpr std::uint8_t kColumnsZstandard = 2;  ///< from version 5 on
 
 struct Header {
   std::uint8_t kind = kCompressedBlock;
@@ -32,14 +34,18 @@ BlockCompressor::BlockCompressor() : context_(ZSTD_createCCtx()) {
 BlockCompressor::~BlockCompressor() { ZSTD_freeCCtx(context_); }
 
 std::string_view BlockCompressor::compress(std::string_view payload) {
-  compressed_.resize(sizeof(Header) + ZSTD_compressBound(payload.size()));
-  const std::size_t size = ZSTD_compressCCtx(context_, compressed_.data() + sizeof(Header),
-                                             compressed_.size() - sizeof(Header), payload.data(),
-                                             payload.size(), kLevel);
+  columns_.resize(payload.size());
+  const bool has_columns = rows_to_columns(payload, columns_.data());
+  const std::string_view source = has_columns ? std::string_view(columns_) : payload;
+  compressed_.resize(sizeof(Header) + ZSTD_compressBound(source.size()));
+  const std::size_t size =
+      ZSTD_compressCCtx(context_, compressed_.data() + sizeof(Header),
+                        compressed_.size() - sizeof(Header), source.data(), source.size(), kLevel);
   if (ZSTD_isError(size) != 0 || sizeof(Header) + size > payload.size() - payload.size() / 16) {
     return {};
   }
   Header header;
+  header.codec = has_columns ? kColumnsZstandard : kZstandard;
   header.size = static_cast<std::uint32_t>(payload.size());
   std::memcpy(compressed_.data(), &header, sizeof header);
   return std::string_view(compressed_).substr(0, sizeof(Header) + size);
@@ -57,8 +63,9 @@ std::optional<std::string> decompress_block(std::string_view payload) {
   std::memcpy(&header, payload.data(), sizeof header);
   const std::string_view frame = payload.substr(sizeof header);
   // The frame says its size too; a wrong one of either is malformed.
-  const bool is_sound = header.codec == kZstandard && header.padding[0] == 0 &&
-                        header.padding[1] == 0 && header.size <= kBlockSizeBytesMax &&
+  const bool is_sound = (header.codec == kZstandard || header.codec == kColumnsZstandard) &&
+                        header.padding[0] == 0 && header.padding[1] == 0 &&
+                        header.size <= kBlockSizeBytesMax &&
                         ZSTD_getFrameContentSize(frame.data(), frame.size()) == header.size &&
                         ZSTD_findFrameCompressedSize(frame.data(), frame.size()) == frame.size();
   if (!is_sound) {
@@ -67,7 +74,18 @@ std::optional<std::string> decompress_block(std::string_view payload) {
   std::string whole;
   whole.resize(header.size);
   const std::size_t size = ZSTD_decompress(whole.data(), whole.size(), frame.data(), frame.size());
-  return size == header.size ? std::optional(std::move(whole)) : std::nullopt;
+  if (size != header.size) {
+    return std::nullopt;
+  }
+  if (header.codec == kColumnsZstandard) {
+    std::string rows;
+    rows.resize(whole.size());
+    if (!columns_to_rows(whole, rows.data())) {
+      return std::nullopt;
+    }
+    return rows;
+  }
+  return whole;
 }
 
 }  // namespace weir::state

@@ -12,7 +12,8 @@ namespace weir::state {
 /// First byte of a compressed block's payload: docs/formats/state-file.md.
 inline constexpr std::uint8_t kCompressedBlock = 3;
 
-/// Compresses payloads of blocks with Zstandard at its quickest level. One thread at a time.
+/// Compresses payloads of entry blocks with Zstandard at its quickest level, after their runs were
+/// turned into columns (run_columns.h). One thread at a time.
 class BlockCompressor {
  public:
   BlockCompressor();
@@ -26,6 +27,7 @@ class BlockCompressor {
 
  private:
   ZSTD_CCtx_s* const context_;
+  std::string columns_;
   std::string compressed_;
 };
 

@@ -92,15 +92,13 @@ Result<HeapBackend::OpenState*> HeapBackend::open(StateKind kind, StateTableDesc
                                                std::string(present.value->name)});
   }
   auto table =
-      make_heap_table(std::move(descriptor),
-                      HeapTable::Options{
-                          .kind = kind,
-                          .max_parallelism = options_.max_parallelism,
-                          .key_groups = options_.key_groups,
-                          .split_entries = options_.split_entries == 0 ? HeapTable::kSplitEntries
-                                                                       : options_.split_entries,
-                          .is_incremental = options_.is_incremental,
-                      });
+      make_heap_table(std::move(descriptor), HeapTable::Options{
+                                                 .kind = kind,
+                                                 .max_parallelism = options_.max_parallelism,
+                                                 .key_groups = options_.key_groups,
+                                                 .limits = options_.limits,
+                                                 .is_incremental = options_.is_incremental,
+                                             });
   if (restore_ != nullptr) {
     if (copy_ != nullptr) {
       std::size_t spent = 0;

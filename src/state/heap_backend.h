@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "io/file_system.h"
+#include "state/namespace_shards.h"
 #include "state/snapshot.h"
 #include "weir/key_group.h"
 #include "weir/result.h"
@@ -35,8 +36,7 @@ class HeapBackend final : public KeyedStateBackend {
     std::string owner;  ///< names the operator in errors
     int max_parallelism = kDefaultMaxParallelism;
     KeyGroupRange key_groups{0, kDefaultMaxParallelism - 1};
-    /// For tests: 0 = HeapTable::kSplitEntries.
-    std::uint32_t split_entries = 0;
+    ShardLimits limits;
     bool is_incremental = false;  ///< snapshots may be deltas; erased keys are remembered for them
     Clock* clock = nullptr;       ///< by which values expire; null: the machine's
   };

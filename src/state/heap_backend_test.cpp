@@ -76,8 +76,8 @@ TEST(HeapBackend, TakesAtMost60BytesPerKeyOf8WithAValueOf16) {
 }
 
 TEST(HeapBackend, AScanInPortionsVisitsEveryEntryOnce) {
-  for (const std::uint32_t split_entries : {0U, 1000U}) {
-    HeapBackend backend({"scan", 128, {0, 127}, split_entries});
+  for (const std::uint32_t split_entries : {ShardLimits().split_entries, 1000U}) {
+    HeapBackend backend({"scan", 128, {0, 127}, {split_entries, {}}});
     StateTable* table = value_or_fail(backend.open_table(describe<std::uint64_t, Sum>("sums")));
     constexpr std::uint64_t kKeys = 10'000;
     fill(*table, 1, 0, kKeys);

@@ -174,7 +174,7 @@ class HeapModel : public ModelOperations<HeapBackend, K, V> {
       Subtask subtask;
       subtask.backend = std::make_unique<HeapBackend>(HeapBackend::Options{
           "model", max_parallelism_, key_groups_of_subtask(i, max_parallelism_, parallelism),
-          kSplitEntries, is_incremental_});
+          limits(), is_incremental_});
       if (!files.empty()) {
         const Status status = subtask.backend->restore(local_file_system(), files);
         EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().message);
@@ -197,8 +197,11 @@ class HeapModel : public ModelOperations<HeapBackend, K, V> {
     return files;
   }
 
-  /// So few that some namespaces split and others do not.
-  static constexpr std::uint32_t kSplitEntries = 1000;
+  /// So few entries that some namespaces split and others do not; marks in small shards too.
+  ShardLimits limits() {
+    constexpr std::uint32_t kSplitEntries = 1000;
+    return {kSplitEntries, pick(2) == 0 ? WrittenSlots::Limits() : WrittenSlots::Limits{2, 16}};
+  }
 
   void one_step() {
     const std::uint64_t what = pick(200);
@@ -421,7 +424,7 @@ class HeapModel : public ModelOperations<HeapBackend, K, V> {
     std::vector<Chain> chains;
   };
   std::optional<Confirmation> unconfirmed_;
-  std::deque<Running> running_;  ///< oldest first
+  std::deque<Running> running_;    ///< oldest first
   bool has_own_snapshot_ = false;  ///< this version has completed one
   std::optional<Taken> last_;
 };

@@ -35,7 +35,7 @@ HeapTable::HeapTable(StateTableDescriptor descriptor, const Options& options)
     : descriptor_(std::move(descriptor)),
       layout_(EntryLayout::of(*descriptor_.key, *descriptor_.value)),
       key_groups_(options.max_parallelism, options.key_groups),
-      split_entries_(options.split_entries),
+      limits_(options.limits),
       schema_(
           StateSchema::of(options.kind, descriptor_.name, *descriptor_.key, *descriptor_.value)),
       encoding_{layout_, schema_.key_size, schema_.value_size} {
@@ -85,7 +85,7 @@ NamespaceShards& HeapTable::add_namespace(StateNamespace ns) {
   std::unique_ptr<NamespaceShards> shards;
   if (pool_.empty() || pool_.back()->needs_sweep()) {
     // One that still holds old entries stays where it is cleaned up bit by bit.
-    shards = std::make_unique<NamespaceShards>(layout_, tombstones_, key_groups_, split_entries_);
+    shards = std::make_unique<NamespaceShards>(layout_, tombstones_, key_groups_, limits_);
   } else {
     shards = std::move(pool_.back());
     pool_.pop_back();

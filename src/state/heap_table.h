@@ -39,14 +39,11 @@ struct WalkPosition {
 /// Every writable access goes through mark() or copies the shard's rest first.
 class HeapTable : public StateTable, public RestoreTarget {
  public:
-  /// A namespace with fewer entries keeps all key groups in one shard.
-  static constexpr std::uint32_t kSplitEntries = 256 * 1024;
-
   struct Options {
     StateKind kind = StateKind::kTable;
     int max_parallelism = kDefaultMaxParallelism;
     KeyGroupRange key_groups;
-    std::uint32_t split_entries = kSplitEntries;
+    ShardLimits limits;
     bool is_incremental = false;  ///< deltas will be asked for
   };
 
@@ -170,7 +167,7 @@ class HeapTable : public StateTable, public RestoreTarget {
   const StateTableDescriptor descriptor_;
   const EntryLayout layout_;
   const KeyGroupIndex key_groups_;
-  const std::uint32_t split_entries_;
+  const ShardLimits limits_;
   std::uint32_t epoch_ = kFirstEpoch;
   /// Rises with every rebuilt shard and dropped namespace: slots found before are void.
   std::uint64_t rebuilds_ = 0;

@@ -19,7 +19,7 @@ std::unique_ptr<HeapTable> make(StateTableDescriptor descriptor,
 
 std::unique_ptr<HeapTable> make_heap_table(StateTableDescriptor descriptor,
                                            const HeapTable::Options& options) {
-  if (descriptor.key->encodes_raw) {
+  if (descriptor.key->encodes_raw && descriptor.key->alignment <= kRawKeyOffset) {
     switch (descriptor.key->size) {
       case 1:
         return make<RawKey<std::uint8_t, 1>>(std::move(descriptor), options);

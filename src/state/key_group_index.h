@@ -7,7 +7,8 @@
 
 namespace weir::state {
 
-/// Key group of a key hash, counted from the first key group of this subtask. Division-free.
+/// Key group of a key hash, counted from the first key group of this subtask. Division-free. What a
+/// loop over keys calls is always inlined, or the compiler does not make vector instructions of it.
 class KeyGroupIndex {
  public:
   KeyGroupIndex(int max_parallelism, KeyGroupRange range)
@@ -23,13 +24,13 @@ class KeyGroupIndex {
   bool is_power_of_two() const { return is_power_of_two_; }
 
   /// At least count() if the key group is not in the range.
-  std::uint32_t of(std::uint32_t hash) const {
+  [[gnu::always_inline]] std::uint32_t of(std::uint32_t hash) const {
     return is_power_of_two_ ? of_power_of_two(hash) : of_any(hash);
   }
-  std::uint32_t of_power_of_two(std::uint32_t hash) const {
+  [[gnu::always_inline]] std::uint32_t of_power_of_two(std::uint32_t hash) const {
     return (murmur_of_key_hash(hash) & (max_parallelism_ - 1)) - first_;
   }
-  std::uint32_t of_any(std::uint32_t hash) const {
+  [[gnu::always_inline]] std::uint32_t of_any(std::uint32_t hash) const {
     const std::uint64_t fraction = inverse_ * murmur_of_key_hash(hash);
     __extension__ using Wide = unsigned __int128;
     return static_cast<std::uint32_t>((static_cast<Wide>(fraction) * max_parallelism_) >> 64) -

@@ -46,12 +46,12 @@ std::uint32_t capacity_for(std::uint32_t live) {
 }  // namespace
 
 NamespaceShards::NamespaceShards(const EntryLayout& layout, const TombstoneRule& tombstones,
-                                 const KeyGroupIndex& key_groups, std::uint32_t split_entries)
+                                 const KeyGroupIndex& key_groups, const ShardLimits& limits)
     : layout_(layout),
       tombstones_(tombstones),
       key_groups_(key_groups),
-      split_entries_(split_entries),
-      written_(tombstones.keeps_keys ? 1 : 0) {}
+      limits_(limits),
+      written_(tombstones.keeps_keys ? 1 : 0, WrittenSlots(limits.written)) {}
 
 NamespaceShards::~NamespaceShards() {
   while (sweep(std::size_t{1} << 20)) {
@@ -235,7 +235,7 @@ void NamespaceShards::split() {
   shards_ = split_.get();
   count_ = groups;
   mask_ = ~0U;
-  written_.resize(written_.empty() ? 0 : groups);
+  written_.resize(written_.empty() ? 0 : groups, WrittenSlots(limits_.written));
 }
 
 bool NamespaceShards::take_spare(Shard& shard) {
@@ -265,7 +265,7 @@ void NamespaceShards::make_room(Shard& shard, std::uint32_t epoch) {
     }
     return;
   }
-  if (!is_split() && shard.live >= split_entries_ && key_groups_.count() > 1) {
+  if (!is_split() && shard.live >= limits_.split_entries && key_groups_.count() > 1) {
     split();
     for (WrittenSlots& written : written_) {
       written.lose(epoch);
@@ -289,7 +289,7 @@ void NamespaceShards::make_room(Shard& shard, std::uint32_t epoch) {
 void NamespaceShards::reserve(std::uint32_t group_index, std::uint64_t entries) {
   const bool is_one_group = group_index != kAllGroups;
   const std::uint64_t total = is_one_group ? entries * key_groups_.count() : entries;
-  if (!is_split() && total >= split_entries_ && key_groups_.count() > 1) {
+  if (!is_split() && total >= limits_.split_entries && key_groups_.count() > 1) {
     split();
   }
   if (!is_split()) {
@@ -315,7 +315,7 @@ void NamespaceShards::reserve(Shard& shard, std::uint64_t entries) {
 }
 
 void NamespaceShards::retire() {
-  std::fill(written_.begin(), written_.end(), WrittenSlots());
+  std::fill(written_.begin(), written_.end(), WrittenSlots(limits_.written));
   spare_.resize(count_);
   sweep_next_ = 0;
   for (std::uint32_t i = 0; i < count_; ++i) {

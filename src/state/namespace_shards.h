@@ -12,6 +12,13 @@
 
 namespace weir::state {
 
+/// When a namespace changes its ways. Tests set lower limits.
+struct ShardLimits {
+  /// With fewer entries all key groups are in one shard.
+  std::uint32_t split_entries = 256 * 1024;
+  WrittenSlots::Limits written;
+};
+
 /// The hash tables of one namespace: a single shard for all key groups up to `split_entries`
 /// entries, one shard per key group after that. Owns memory and entries. A single shard is faster,
 /// but to grow it takes milliseconds at the largest size.
@@ -21,7 +28,7 @@ namespace weir::state {
 class NamespaceShards {
  public:
   NamespaceShards(const EntryLayout& layout, const TombstoneRule& tombstones,
-                  const KeyGroupIndex& key_groups, std::uint32_t split_entries);
+                  const KeyGroupIndex& key_groups, const ShardLimits& limits);
   ~NamespaceShards();
   NamespaceShards(const NamespaceShards&) = delete;
   NamespaceShards& operator=(const NamespaceShards&) = delete;
@@ -91,7 +98,7 @@ class NamespaceShards {
   const EntryLayout& layout_;
   const TombstoneRule& tombstones_;
   const KeyGroupIndex& key_groups_;
-  const std::uint32_t split_entries_;
+  const ShardLimits& limits_;
   Shard single_;
   std::unique_ptr<Shard[]> split_;
   Shard* shards_ = &single_;

@@ -17,7 +17,9 @@ namespace weir::state {
 
 inline constexpr std::string_view kStateFileMagic = "weirstat";
 inline constexpr std::uint32_t kStateFileVersion = 3;
-inline constexpr std::uint32_t kCompressedStateFileVersion = 4;  ///< blocks may be compressed
+/// Blocks may be compressed: from the first of these versions on, and as they are written now.
+inline constexpr std::uint32_t kFirstCompressedStateFileVersion = 4;
+inline constexpr std::uint32_t kCompressedStateFileVersion = 5;
 inline constexpr std::uint32_t kStateFileVersionMax = kCompressedStateFileVersion;  ///< is read
 /// Of a block file's header, and of what precedes a block's payload.
 inline constexpr std::uint64_t kFileHeaderBytes = 16;

@@ -175,7 +175,7 @@ Status StateFileReader::scan() {
 std::optional<StateFileReader::Entries> StateFileReader::entries_of(
     std::string_view payload) const {
   Entries entries{payload, {}};
-  if (blocks_.version() >= kCompressedStateFileVersion && is_compressed(payload)) {
+  if (blocks_.version() >= kFirstCompressedStateFileVersion && is_compressed(payload)) {
     auto whole = decompress_block(payload);
     if (!whole.has_value()) {
       return std::nullopt;

@@ -15,6 +15,14 @@ namespace weir::state {
 /// visits them and not the whole table. May name slots that were not: a walk looks at their tags.
 class WrittenSlots {
  public:
+  struct Limits {
+    /// To mark and visit one slot out of so many costs as much as to scan all.
+    std::uint32_t slots_per_mark = 128;
+    /// Smaller tables are scanned.
+    std::uint32_t capacity_min = 1024;
+  };
+  explicit WrittenSlots(Limits limits) : limits_(limits) {}
+
   /// Whether add() has to be told of a write in `epoch`.
   bool takes(std::uint32_t epoch) const { return epoch > complete_above_; }
   /// A slot of a table of `capacity` slots was written for the first time in `epoch`, the highest
@@ -22,7 +30,8 @@ class WrittenSlots {
   void add(std::uint32_t slot, std::uint32_t epoch, std::uint32_t capacity,
            std::uint32_t needed_above) {
     if (epochs_.empty() || epochs_.back().epoch != epoch) {
-      if (capacity < kCapacityMin) {
+      if (capacity < limits_.capacity_min || rest_epochs_ > 0) {
+        rest_epochs_ -= rest_epochs_ > 0 ? 1 : 0;
         lose(epoch);
         return;
       }
@@ -30,8 +39,12 @@ class WrittenSlots {
     }
     Epoch& last = epochs_.back();
     last.bits[slot / 64] |= std::uint64_t{1} << slot % 64;
-    if (++last.count > capacity / kSlotsPerWritten) {
+    if (++last.count > capacity / limits_.slots_per_mark) {
       lose(epoch);
+      // So much is written in each epoch, it seems: marks would be in vain for a while, longer
+      // every time.
+      next_rest_ = std::min(2 * next_rest_ + 1, kRestEpochsMax);
+      rest_epochs_ = next_rest_;
     }
   }
   /// The slots were moved, or too many were written: what happened up to `epoch` is not known.
@@ -90,12 +103,9 @@ class WrittenSlots {
 
  private:
   using Bits = std::vector<std::uint64_t>;
-  /// To mark and visit one slot out of so many costs as much as to scan all.
-  static constexpr std::uint32_t kSlotsPerWritten = 128;
-  /// Smaller tables are scanned.
-  static constexpr std::uint32_t kCapacityMin = 1024;
   /// More are kept as one.
   static constexpr std::size_t kEpochsMax = 4;
+  static constexpr std::uint32_t kRestEpochsMax = 31;
 
   struct Epoch {
     std::uint32_t first_epoch;  ///< the first one that is in
@@ -111,6 +121,9 @@ class WrittenSlots {
   }
 
   void begin_epoch(std::uint32_t epoch, std::uint32_t capacity, std::uint32_t needed_above) {
+    if (!epochs_.empty()) {
+      next_rest_ = 0;  // The last one did not write too much.
+    }
     const auto kept = std::find_if(epochs_.begin(), epochs_.end(),
                                    [&](const Epoch& each) { return each.epoch > needed_above; });
     if (kept != epochs_.begin()) {
@@ -128,8 +141,11 @@ class WrittenSlots {
     epochs_.push_back({epoch, epoch, std::move(bits)});
   }
 
-  std::vector<Epoch> epochs_;  ///< ascending; all of one capacity
-  Bits spare_;                 ///< memory to use again
+  Limits limits_;
+  std::uint32_t rest_epochs_ = 0;  ///< so many more epochs of writes are not marked
+  std::uint32_t next_rest_ = 0;    ///< rest_epochs_ after the last epoch that wrote too much
+  std::vector<Epoch> epochs_;      ///< ascending; all of one capacity
+  Bits spare_;                     ///< memory to use again
   /// Before this epoch ended, slots were written that are not in. What was restored is in files.
   std::uint32_t complete_above_ = kRestoredEpoch;
   Bits walk_;

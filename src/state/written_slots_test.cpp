@@ -28,7 +28,7 @@ std::vector<std::uint32_t> walk(WrittenSlots& written, std::uint32_t since, std:
 }
 
 TEST(WrittenSlots, AWalkVisitsWhatWasWrittenBetweenTwoEpochsInOrder) {
-  WrittenSlots written;
+  WrittenSlots written({});
   written.add(700, 2, kCapacity, 1);
   written.add(3, 2, kCapacity, 1);
   written.add(64, 3, kCapacity, 1);
@@ -41,7 +41,7 @@ TEST(WrittenSlots, AWalkVisitsWhatWasWrittenBetweenTwoEpochsInOrder) {
 }
 
 TEST(WrittenSlots, TooManyAndMovedOnesAreNotKnown) {
-  WrittenSlots written;
+  WrittenSlots written({});
   std::uint32_t slot = 0;
   for (; written.takes(5); ++slot) {
     ASSERT_LT(slot, kCapacity / 4);
@@ -57,8 +57,39 @@ TEST(WrittenSlots, TooManyAndMovedOnesAreNotKnown) {
   EXPECT_TRUE(walk(written, 6, 7).empty());
 }
 
+TEST(WrittenSlots, WhereTooManyAreWrittenInEveryEpochMarksPauseLongerAndLonger) {
+  WrittenSlots written({});
+  std::vector<std::uint32_t> marked;
+  std::uint32_t epoch = 2;
+  for (; epoch < 40; ++epoch) {
+    std::uint32_t slot = 0;
+    for (; written.takes(epoch); ++slot) {
+      written.add(slot, epoch, kCapacity, 1);
+    }
+    if (slot > 1) {
+      marked.push_back(epoch);
+    }
+  }
+  EXPECT_EQ(marked, (std::vector<std::uint32_t>{2, 4, 8, 16, 32}));
+  // One quiet epoch, and the next pause is short again.
+  written.add(1, epoch, kCapacity, 1);
+  while (!written.takes(epoch)) {
+    ASSERT_LT(epoch, 80U);
+    written.add(1, ++epoch, kCapacity, 1);
+  }
+  written.add(1, epoch + 1, kCapacity, 1);
+  EXPECT_EQ(walk(written, epoch, epoch + 2), (std::vector<std::uint32_t>{1}));
+  for (std::uint32_t slot = 0; written.takes(epoch + 1); ++slot) {
+    written.add(slot, epoch + 1, kCapacity, 1);
+  }
+  written.add(1, epoch + 2, kCapacity, 1);
+  EXPECT_FALSE(written.takes(epoch + 2));
+  written.add(1, epoch + 3, kCapacity, 1);
+  EXPECT_TRUE(written.takes(epoch + 3));
+}
+
 TEST(WrittenSlots, SmallTablesAreScanned) {
-  WrittenSlots written;
+  WrittenSlots written({});
   written.add(1, 2, 64, 1);
   EXPECT_FALSE(written.covers(1));
   EXPECT_FALSE(written.takes(2));
@@ -68,7 +99,7 @@ TEST(WrittenSlots, BehavesLikeASetPerEpoch) {
   std::mt19937 engine(1);
   const auto random = [&] { return static_cast<std::uint32_t>(engine()); };
   for (int run = 0; run < 200; ++run) {
-    WrittenSlots written;
+    WrittenSlots written({});
     std::map<std::uint32_t, std::set<std::uint32_t>> model;
     std::uint32_t needed_above = 1;
     for (std::uint32_t epoch = 2; epoch < 20; ++epoch) {
