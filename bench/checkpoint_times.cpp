@@ -35,6 +35,7 @@ struct Payload {
 };
 struct Event {
   std::uint64_t key = 0;
+  std::uint64_t amount = 0;
 };
 struct Counted {
   std::uint64_t key = 0;
@@ -110,23 +111,23 @@ void build_backpressure(Environment& environment) {
       .set_parallelism(kWide);
 }
 
-struct Pair {
-  std::uint64_t first = 0;
-  std::uint64_t second = 0;
+struct Total {
+  std::uint64_t count = 0;
+  std::uint64_t sum = 0;
 };
 
-class PairPerKey : public KeyedProcessFunction<std::uint64_t, Event, Counted> {
+class TotalPerKey : public KeyedProcessFunction<std::uint64_t, Event, Counted> {
  public:
-  void open(OpenContext& context) override { pair_ = context.value_state<Pair>("pair"); }
+  void open(OpenContext& context) override { total_ = context.value_state<Total>("total"); }
   void process_element(const Event& event, Context& /*context*/, Collector<Counted>& out) override {
-    Pair& pair = pair_.mutable_value();
-    ++pair.first;
-    pair.second += event.key;
-    out.collect(Counted{event.key, pair.first});
+    Total& total = total_.mutable_value();
+    ++total.count;
+    total.sum += event.amount;
+    out.collect(Counted{event.key, total.count});
   }
 
  private:
-  ValueState<Pair> pair_;
+  ValueState<Total> total_;
 };
 
 /// The number of the key that event `index` writes.
@@ -150,7 +151,8 @@ KeyOf some_in_turn(std::uint64_t keys, std::uint64_t percent, std::uint64_t rate
 void build_state(Environment& environment, const KeyOf& key_of, double events_per_second,
                  std::function<void()> on_first_result) {
   auto source = generator::Source<Event>::from([key_of](std::uint64_t index) {
-                  return Event{key_of(index) * 0x9E3779B97F4A7C15ULL};
+                  // Ids are spread over 64 bits, amounts are what somebody pays in cents.
+                  return Event{key_of(index) * 0x9E3779B97F4A7C15ULL, index * 7919 % 100'000};
                 })
                     .with_splits(2)
                     .with_rate_limit(events_per_second)
@@ -158,7 +160,7 @@ void build_state(Environment& environment, const KeyOf& key_of, double events_pe
   DataStream<Event> events =
       environment.from_source<Event>(source, WatermarkStrategy<Event>::no_watermarks(), "events");
   events.uid("events");
-  DataStream<Counted> counts = events.key_by(&Event::key).process(PairPerKey());
+  DataStream<Counted> counts = events.key_by(&Event::key).process(TotalPerKey());
   counts.uid("counts");
   counts
       .filter([once = std::make_shared<std::once_flag>(), on_first_result](const Counted&) {

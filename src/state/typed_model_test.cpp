@@ -39,9 +39,12 @@ class HeapKeeper {
     }
     std::vector<std::unique_ptr<HeapBackend>> backends;
     for (int i = 0; i < parallelism; ++i) {
-      backends.push_back(std::make_unique<HeapBackend>(HeapBackend::Options{
-          "model", kMaxParallelism, key_groups_of_subtask(i, kMaxParallelism, parallelism),
-          kSplitEntries, is_incremental_}));
+      backends.push_back(std::make_unique<HeapBackend>(
+          HeapBackend::Options{"model",
+                               kMaxParallelism,
+                               key_groups_of_subtask(i, kMaxParallelism, parallelism),
+                               {kSplitEntries, {}},
+                               is_incremental_}));
       if (stored != nullptr) {
         std::vector<RestoreFile> files;
         for (const auto& chain : stored->chains) {

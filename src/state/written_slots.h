@@ -17,7 +17,7 @@ class WrittenSlots {
  public:
   struct Limits {
     /// To mark and visit one slot out of so many costs as much as to scan all.
-    std::uint32_t slots_per_mark = 128;
+    std::uint32_t slots_per_mark = 64;
     /// Smaller tables are scanned.
     std::uint32_t capacity_min = 1024;
   };
@@ -41,10 +41,10 @@ class WrittenSlots {
     last.bits[slot / 64] |= std::uint64_t{1} << slot % 64;
     if (++last.count > capacity / limits_.slots_per_mark) {
       lose(epoch);
-      // So much is written in each epoch, it seems: marks would be in vain for a while, longer
+      // Once may be chance. When each epoch writes so much, marks are in vain: they pause, longer
       // every time.
-      next_rest_ = std::min(2 * next_rest_ + 1, kRestEpochsMax);
       rest_epochs_ = next_rest_;
+      next_rest_ = std::min(2 * next_rest_ + 1, kRestEpochsMax);
     }
   }
   /// The slots were moved, or too many were written: what happened up to `epoch` is not known.
@@ -143,7 +143,7 @@ class WrittenSlots {
 
   Limits limits_;
   std::uint32_t rest_epochs_ = 0;  ///< so many more epochs of writes are not marked
-  std::uint32_t next_rest_ = 0;    ///< rest_epochs_ after the last epoch that wrote too much
+  std::uint32_t next_rest_ = 0;    ///< rest_epochs_ when the next epoch writes too much, too
   std::vector<Epoch> epochs_;      ///< ascending; all of one capacity
   Bits spare_;                     ///< memory to use again
   /// Before this epoch ended, slots were written that are not in. What was restored is in files.

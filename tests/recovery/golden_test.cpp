@@ -208,7 +208,7 @@ INSTANTIATE_TEST_SUITE_P(
     Versions, GoldenCheckpoint,
     ::testing::Values(Version{"0.1-state-file-1", {.is_incremental = false}},
                       Version{"0.1-state-file-2", {}}, Version{"0.1-state-file-3", {}},
-                      Version{"0.1-state-file-4", {}},
+                      Version{"0.1-state-file-4", {}}, Version{"0.1-state-file-5", {}},
                       Version{"0.1-rocksdb-1", {.backend = StateBackendType::kRocksDb}},
                       Version{"0.1-rocksdb-2", {.backend = StateBackendType::kRocksDb}}),
     [](const auto& version) {

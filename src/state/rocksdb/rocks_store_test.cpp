@@ -24,8 +24,7 @@ namespace {
 
 class RocksStoreTest : public ::testing::Test {
  protected:
-  std::unique_ptr<RocksStore> open(bool has_compactions) {
-    const RocksDbSettings settings;
+  std::unique_ptr<RocksStore> open(bool has_compactions, const RocksDbSettings& settings = {}) {
     auto directory = RocksDirectory::of_process(directory_.file("local"));
     EXPECT_TRUE(directory.ok());
     const RocksStore::Options options{"test", settings, std::make_shared<RocksMemory>(settings),
@@ -105,6 +104,56 @@ class BusyCompactionThreads {
   std::atomic<int> ended_{0};
   int threads_ = 0;
 };
+
+// RocksDB writes down what it works with.
+TEST_F(RocksStoreTest, SettingsArriveAtRocksDb) {
+  RocksDbSettings settings;
+  settings.compaction_style = RocksDbSettings::CompactionStyle::kLevel;
+  settings.has_dynamic_levels = false;
+  settings.target_file_bytes = 7'000'000;
+  settings.level_base_bytes = 70'000'000;
+  settings.block_bytes = 8'000;
+  settings.metadata_block_bytes = 3'000;
+  settings.has_partitioned_metadata = true;
+  settings.bloom_bits_per_key = 7;
+  settings.files_open = 333;
+  settings.background_threads = 3;
+  settings.log_level = RocksDbSettings::LogLevel::kError;
+  settings.log_directory = directory_.file("logs");
+  settings.log_files = 5;
+  settings.log_file_bytes = 12'345;
+  settings.compression_per_level = {RocksDbSettings::Compression::kNone,
+                                    RocksDbSettings::Compression::kSnappy};
+  std::filesystem::create_directory(settings.log_directory);
+  const auto store = open(true, settings);
+  ASSERT_NE(store, nullptr);
+  ASSERT_TRUE(store->add_family("table:counts#0-127", {0, 127}).ok());
+  std::string path;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(directory_.file("local"))) {
+    if (entry.path().filename().string().starts_with("OPTIONS-")) {
+      path = std::max(path, entry.path().string());
+    }
+  }
+  ASSERT_FALSE(path.empty());
+  const std::string written = test::read_file(path);
+  const std::size_t of_family = written.find("[CFOptions \"table\\:counts");
+  ASSERT_NE(of_family, std::string::npos) << written;
+  for (const char* line :
+       {"info_log_level=ERROR_LEVEL", "keep_log_file_num=5", "max_log_file_size=12345",
+        "max_open_files=333", "max_background_compactions=3"}) {
+    EXPECT_NE(written.find(line), std::string::npos) << line;
+  }
+  EXPECT_NE(written.find("db_log_dir=" + settings.log_directory), std::string::npos);
+  for (const char* line :
+       {"compaction_style=kCompactionStyleLevel", "level_compaction_dynamic_level_bytes=false",
+        "target_file_size_base=7000000", "max_bytes_for_level_base=70000000", "block_size=8000",
+        "metadata_block_size=3000", "partition_filters=true", "filter_policy=bloomfilter:7:false",
+        "compression_per_level=kNoCompression:kSnappyCompression"}) {
+    EXPECT_NE(written.find(line, of_family), std::string::npos) << line;
+  }
+  EXPECT_FALSE(std::filesystem::is_empty(settings.log_directory));
+}
 
 TEST_F(RocksStoreTest, SettingsThatLoseStateOrSayNothingAreRefused) {
   const auto refusal = [&](const RocksDbSettings& settings) {
