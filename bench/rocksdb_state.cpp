@@ -136,7 +136,7 @@ class Subject {
       must(backend_->restore(local_file_system(), files));
     }
     table_ = must(backend_->open_table(
-        {"sums", &type_ops<std::uint64_t>(), &type_ops<Sum>(), nullptr, nullptr}));
+        {"sums", &type_ops<std::uint64_t>(), &type_ops<Sum>(), nullptr, {}}));
     must(backend_->finish_restore());
   }
 

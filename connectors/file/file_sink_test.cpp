@@ -280,7 +280,7 @@ TEST_F(FileSinkTest, OrphansOfThisSinkOnlyAreRemoved) {
 }
 
 TEST_F(FileSinkTest, ThePathMayBeAUri) {
-  const auto preflight = [this](const std::string& path) {
+  const auto preflight = [](const std::string& path) {
     return FileSink<Row>::for_row_format(path, [](const Row&, std::string&) {})
         .build()
         ->preflight(context_of(1));

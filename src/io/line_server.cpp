@@ -142,7 +142,7 @@ void LineServer::run() {
     close_finished();
   }
   handler_->on_tick(*this);
-  const auto deadline = std::chrono::steady_clock::now() + patience_;
+  const auto deadline = std::chrono::steady_clock::now() + patience_.load();
   const auto is_waiting = [this] {
     for (const auto& [id, client] : clients_) {
       if (!client.to_send.empty()) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -94,7 +95,7 @@ class LineServer {
   int listener_ = -1;
   int wake_ = -1;            ///< eventfd: written to once, when the server is to stop
   std::uint64_t inode_ = 0;  ///< of the socket's name, so that only that is removed
-  DurationMs patience_{0};   ///< written before wake_ is
+  std::atomic<DurationMs> patience_{DurationMs(0)};
   LineClientId next_client_ = 1;
   std::map<LineClientId, Client> clients_;
   std::thread thread_;

@@ -47,11 +47,12 @@ void* run_thread(void* given) {
 
 extern "C" {
 
-// librdkafka and RocksDB are not compiled with the sanitizer, which therefore does not see their
-// atomics: a report with such a library in a stack tells nothing.
+// librdkafka, RocksDB and what they compress with are not compiled with the sanitizer, which
+// therefore does not see their atomics: a report with such a library in a stack tells nothing.
 const char* __tsan_default_suppressions();   // NOLINT(bugprone-reserved-identifier): its name
 const char* __tsan_default_suppressions() {  // NOLINT(bugprone-reserved-identifier)
   return "race:librdkafka.so\nmutex:librdkafka.so\ndeadlock:librdkafka.so\n"
+         "race:libzstd.so\nrace:liblz4.so\nrace:libsnappy.so\n"
          "race:librocksdb.so\nmutex:librocksdb.so\ndeadlock:librocksdb.so\n";
 }
 
