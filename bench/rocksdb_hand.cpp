@@ -19,11 +19,6 @@
 
 namespace {
 
-struct Sum {
-  std::uint64_t sum;
-  std::uint64_t count;
-};
-
 void check(const rocksdb::Status& status) {
   if (!status.ok()) {
     std::fprintf(stderr, "%s\n", status.ToString().c_str());
@@ -74,7 +69,7 @@ int main(int argc, char** argv) {
   std::uint64_t fold = 0;
   const auto update = [&](std::uint64_t key) {
     const rocksdb::Slice slice(reinterpret_cast<const char*>(&key), sizeof(key));
-    Sum sum{0, 0};
+    bench::Total sum;
     rocksdb::PinnableSlice stored;
     const rocksdb::Status found =
         db->Get(rocksdb::ReadOptions(), db->DefaultColumnFamily(), slice, &stored);
@@ -83,15 +78,15 @@ int main(int argc, char** argv) {
     } else if (!found.IsNotFound()) {
       check(found);
     }
-    sum.sum += bench::amount_of(key);
-    ++sum.count;
-    fold += sum.sum ^ sum.count << 40;
+    sum.add(bench::amount_of(key));
+    fold += sum.fold();
     check(db->Put(write, slice, rocksdb::Slice(reinterpret_cast<const char*>(&sum), sizeof(sum))));
   };
   for (std::uint64_t i = 0; i < keys; ++i) {
     const std::uint64_t key = bench::key_of(i);
-    const Sum sum{bench::amount_of(key), 1};
-    fold += sum.sum ^ sum.count << 40;
+    bench::Total sum;
+    sum.add(bench::amount_of(key));
+    fold += sum.fold();
     check(db->Put(write, rocksdb::Slice(reinterpret_cast<const char*>(&key), sizeof(key)),
                   rocksdb::Slice(reinterpret_cast<const char*>(&sum), sizeof(sum))));
   }

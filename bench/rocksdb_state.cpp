@@ -34,18 +34,11 @@
 #include "weir/key_hash.h"
 #include "weir/type_ops.h"
 
-namespace rocksdb_bench {
-struct Sum {
-  std::uint64_t sum = 0;
-  std::uint64_t count = 0;
-};
-}  // namespace rocksdb_bench
-
 namespace {
 
 using namespace weir;
 using namespace weir::state;
-using rocksdb_bench::Sum;
+using bench::Total;
 using Files = std::vector<RocksDbFile>;
 
 constexpr int kMaxParallelism = 128;
@@ -136,7 +129,7 @@ class Subject {
       must(backend_->restore(local_file_system(), files));
     }
     table_ = must(backend_->open_table(
-        {"sums", &type_ops<std::uint64_t>(), &type_ops<Sum>(), nullptr, {}}));
+        {"sums", &type_ops<std::uint64_t>(), &type_ops<Total>(), nullptr, {}}));
     must(backend_->finish_restore());
   }
 
@@ -160,12 +153,11 @@ class Subject {
       table_->upsert(kNoNamespace, column, values_);
     }
     for (std::size_t i = 0; i < count_; ++i) {
-      auto* sum = static_cast<Sum*>(
+      auto* sum = static_cast<Total*>(
           is_key_by_key_ ? table_->find_or_create(kNoNamespace, &keys_[i], hashes_[i])
                          : values_[i]);
-      sum->sum += bench::amount_of(keys_[i]);
-      ++sum->count;
-      fold_ += sum->sum ^ sum->count << 40;
+      sum->add(bench::amount_of(keys_[i]));
+      fold_ += sum->fold();
     }
     count_ = 0;
   }

@@ -21,6 +21,7 @@ inline constexpr std::size_t kRawKeyOffset = 2 * sizeof(std::uint32_t);
 template <class Word, std::size_t Words>
 struct RawKey {
   static constexpr bool kComparesPairs = true;
+
   static bool matches(const std::byte* entry, const EntryLayout& layout, const void* key,
                       std::uint32_t /*hash*/) {
     return static_cast<bool>(static_cast<int>(has_key(entry, layout, key, 0)) &

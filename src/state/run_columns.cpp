@@ -13,23 +13,14 @@ namespace {
 /// cache.
 constexpr std::size_t kRowsAtOnce = 128;
 
-/// `to[column * rows + row] = from[row * columns + column]`.
-void transpose(const char* from, std::size_t rows, std::size_t columns, char* to) {
+/// Calls copy(place of a byte among rows, its place among columns) for every byte of so many rows.
+template <class Copy>
+void turn(std::size_t rows, std::size_t columns, const Copy& copy) {
   for (std::size_t begin = 0; begin < rows; begin += kRowsAtOnce) {
     const std::size_t end = std::min(begin + kRowsAtOnce, rows);
     for (std::size_t column = 0; column < columns; ++column) {
       for (std::size_t row = begin; row < end; ++row) {
-        to[column * rows + row] = from[row * columns + column];
-      }
-    }
-  }
-}
-void transpose_back(const char* from, std::size_t rows, std::size_t columns, char* to) {
-  for (std::size_t begin = 0; begin < rows; begin += kRowsAtOnce) {
-    const std::size_t end = std::min(begin + kRowsAtOnce, rows);
-    for (std::size_t column = 0; column < columns; ++column) {
-      for (std::size_t row = begin; row < end; ++row) {
-        to[row * columns + column] = from[column * rows + row];
+        copy(row * columns + column, column * rows + row);
       }
     }
   }
@@ -74,14 +65,21 @@ bool rows_to_columns(std::string_view payload, char* to) {
   bool has_turned = false;
   const bool is_sound = for_each_run(
       payload, to, [&](const char* from, std::size_t count, std::size_t size, char* entries) {
-        transpose(from, count, size, entries);
+        turn(count, size, [&](std::size_t in_rows, std::size_t in_columns) {
+          entries[in_columns] = from[in_rows];
+        });
         has_turned = true;
       });
   return is_sound && has_turned;
 }
 
 bool columns_to_rows(std::string_view payload, char* to) {
-  return for_each_run(payload, to, transpose_back);
+  return for_each_run(payload, to,
+                      [](const char* from, std::size_t count, std::size_t size, char* entries) {
+                        turn(count, size, [&](std::size_t in_rows, std::size_t in_columns) {
+                          entries[in_rows] = from[in_columns];
+                        });
+                      });
 }
 
 }  // namespace weir::state
